@@ -1,0 +1,1 @@
+//! The patch formats of the API as pure functions on values.

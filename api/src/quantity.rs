@@ -1,0 +1,1 @@
+//! Resource quantities: exact decimal numbers with SI and binary suffixes.

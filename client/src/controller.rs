@@ -1,0 +1,1 @@
+//! The one controller runtime: keys in, reconciled objects out.

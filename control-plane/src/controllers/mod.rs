@@ -1,0 +1,1 @@
+//! Pure reconcilers on the one controller runtime.

@@ -1,0 +1,1 @@
+//! The API server: TLS, authentication, routing, negotiation and the generic verbs.

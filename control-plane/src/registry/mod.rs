@@ -1,0 +1,139 @@
+//! What differs from kind to kind: defaults, validation, allocation, deletion with grace.
+//!
+//! The generic verbs call a [`Strategy`] at fixed points; a kind with nothing special has none.
+
+use async_trait::async_trait;
+use nodeplane_api::{
+    kinds::Kind,
+    status::{FieldErrors, Status},
+};
+use serde_json::Value;
+
+/// How deletion of an object is to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// Remove it now.
+    Immediate,
+    /// Mark it, and let its keeper remove it after this many seconds.
+    Graceful {
+        /// Seconds, at least 1.
+        seconds: i64,
+    },
+}
+
+/// The peculiarities of one kind. Every method has the answer of a kind without any.
+///
+/// Order on create: `default`, `prepare_for_create`, (admission), `allocate`, `validate`, store.
+/// Order on update: `default`, `prepare_for_update`, (admission), `allocate`, `validate`,
+/// `validate_update`, store. Objects have passed the kind's shape before.
+#[async_trait]
+pub trait Strategy: Send + Sync {
+    /// Fills what the client left out. Idempotent.
+    fn default(&self, _object: &mut Value) {}
+
+    /// Clears what a client may not set on create, such as `.status`.
+    fn prepare_for_create(&self, object: &mut Value) {
+        clear_status(object);
+    }
+
+    /// Keeps what an update may not touch, such as `.status`.
+    fn prepare_for_update(&self, object: &mut Value, old: &Value) {
+        keep(object, old, "status");
+    }
+
+    /// Everything that is wrong with an object by itself, besides its metadata.
+    fn validate(&self, _object: &Value) -> FieldErrors {
+        FieldErrors::default()
+    }
+
+    /// Everything that is wrong with a change.
+    fn validate_update(&self, _object: &Value, _old: &Value) -> FieldErrors {
+        FieldErrors::default()
+    }
+
+    /// Everything that is wrong with a change of `.status`.
+    fn validate_status_update(&self, _object: &Value, _old: &Value) -> FieldErrors {
+        FieldErrors::default()
+    }
+
+    /// Sentences for the `Warning` header.
+    fn warnings(&self, _object: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Reserves what must be unique in the cluster (ClusterIPs, node ports) and writes it into
+    /// the object. `old` is the stored object on update. With `dry_run` nothing is kept.
+    async fn allocate(&self, _object: &mut Value, _old: Option<&Value>, _dry_run: bool) -> Result<(), Status> {
+        Ok(())
+    }
+
+    /// Gives back what `allocate` reserved and `kept` (the object as stored now, or nothing
+    /// when it is gone) does not hold.
+    async fn release(&self, _object: &Value, _kept: Option<&Value>) {}
+
+    /// Whether deletion is immediate or graceful, given the seconds that the client asked for.
+    fn deletion(&self, _object: &Value, _grace_seconds: Option<i64>) -> Deletion {
+        Deletion::Immediate
+    }
+
+    /// Marks an object for deletion in the kind's own way (a namespace turns `Terminating`).
+    fn on_deletion_marked(&self, _object: &mut Value) {}
+
+    /// Whether an object with a `deletionTimestamp` and no metadata finalizers may go now
+    /// (a namespace also waits for `.spec.finalizers`, a pod for its grace to be 0).
+    fn is_deletion_complete(&self, _object: &Value) -> bool {
+        true
+    }
+
+    /// Whether the kind's name rule is a DNS label (RFC 1123), a DNS label that starts with a
+    /// letter (RFC 1035) or a DNS subdomain.
+    fn name_rule(&self) -> NameRule {
+        NameRule::Subdomain
+    }
+
+    /// Whether `PUT` may come without a `resourceVersion`.
+    fn allows_unconditional_update(&self) -> bool {
+        true
+    }
+}
+
+/// Which names a kind takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameRule {
+    /// RFC 1123 subdomain, at most 253 characters.
+    Subdomain,
+    /// RFC 1123 label, at most 63 characters.
+    Label,
+    /// RFC 1035 label: starts with a letter, at most 63 characters.
+    Label1035,
+}
+
+/// A kind with nothing special.
+pub struct Plain;
+
+impl Strategy for Plain {}
+
+/// Removes `.status`.
+pub fn clear_status(object: &mut Value) {
+    if let Some(map) = object.as_object_mut() {
+        map.remove("status");
+    }
+}
+
+/// Makes a top-level field of `object` the same as in `old`.
+pub fn keep(object: &mut Value, old: &Value, field: &str) {
+    let Some(map) = object.as_object_mut() else { return };
+    match old.get(field) {
+        Some(value) => {
+            map.insert(field.to_owned(), value.clone());
+        }
+        None => {
+            map.remove(field);
+        }
+    }
+}
+
+/// Unused until the strategies are listed here by kind.
+pub fn strategy_for(_kind: &Kind) -> &'static dyn Strategy {
+    &Plain
+}

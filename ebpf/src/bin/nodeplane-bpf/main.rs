@@ -1,0 +1,3 @@
+//! The BPF programs: one hook per file.
+#![no_std]
+#![no_main]

@@ -1,0 +1,1 @@
+//! Loads, attaches and fills the BPF programs and maps.

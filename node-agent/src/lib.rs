@@ -1,0 +1,12 @@
+//! Makes this node match the truth: pods run, packets flow, names resolve.
+//!
+//! `observe` and `model` know Kubernetes; `plan` and `dataplane` know bytes; the plain types of
+//! `model` are all they share. `plan` is pure.
+
+pub mod dataplane;
+pub mod model;
+pub mod net;
+pub mod observe;
+pub mod plan;
+pub mod pods;
+pub mod server;

@@ -1,0 +1,1 @@
+//! Links, routes, addresses and namespaces of pods.

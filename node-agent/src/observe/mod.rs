@@ -1,0 +1,1 @@
+//! Informers of what this node must know.

@@ -1,0 +1,1 @@
+//! Desired bytes, their difference from what is there, and the order of operations. Pure.

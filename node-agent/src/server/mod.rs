@@ -1,0 +1,1 @@
+//! What the API server and operators ask of this node.
