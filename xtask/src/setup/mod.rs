@@ -1,0 +1,2 @@
+pub(crate) mod os;
+pub(crate) mod rustc;
