@@ -22,6 +22,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Install what building, running and testing need, as far as it is missing.
+    Setup,
     /// Build the BPF object, the programs and the sample.
     Build {
         /// Optimise the programs (the BPF object always is).
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let workspace = Workspace::find()?;
     match Cli::parse().verb {
+        Verb::Setup => setup::run(&workspace),
         Verb::Build { embedded: true, .. } => build::embedded(&workspace),
         Verb::Build { release, .. } => build::all(&workspace, if release { Profile::Release } else { Profile::Debug }),
     }
