@@ -10,6 +10,7 @@
 pub mod columns;
 pub mod kinds;
 pub mod meta;
+pub mod names;
 pub mod patch;
 pub mod quantity;
 pub mod selector;

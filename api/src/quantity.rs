@@ -1,1 +1,2 @@
-//! Resource quantities: exact decimal numbers with SI and binary suffixes.
+//! Amounts such as `250m`, `1.5Gi`, `2e3`: exact, with the canonical form of Kubernetes
+//! (apimachinery `api/resource`).

@@ -2,12 +2,57 @@
 //!
 //! The generic verbs call a [`Strategy`] at fixed points; a kind with nothing special has none.
 
+pub mod admission;
+pub mod metadata;
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
 use async_trait::async_trait;
 use nodeplane_api::{
     kinds::Kind,
+    names,
     status::{FieldErrors, Status},
 };
 use serde_json::Value;
+
+use crate::store::{Store, StoreError};
+
+pub use metadata::{validate_meta, validate_meta_update};
+
+/// The strategies of all kinds, with the allocators that some of them need.
+pub struct Registry {
+    plain: Plain,
+}
+
+/// What the registry must know about the cluster.
+#[derive(Clone, Debug)]
+pub struct RegistryConfig {
+    /// First segment of all store keys, such as `/registry`.
+    pub store_prefix: String,
+    /// Network address and prefix length of the ClusterIPs.
+    pub service_cidr: (Ipv4Addr, u8),
+}
+
+impl Registry {
+    /// How often the server should call [`Registry::repair`].
+    pub const REPAIR_PERIOD: Duration = Duration::from_secs(180);
+
+    /// The registry over a store.
+    pub fn new(_store: Arc<dyn Store>, _config: RegistryConfig) -> Self {
+        Self { plain: Plain }
+    }
+
+    /// What differs for this kind.
+    pub fn strategy(&self, _kind: &Kind) -> &dyn Strategy {
+        &self.plain
+    }
+
+    /// Brings reservations (ClusterIPs, node ports) in line with the stored Services. Run it
+    /// once before serving and then every [`Registry::REPAIR_PERIOD`].
+    pub async fn repair(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
 
 /// How deletion of an object is to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +153,17 @@ pub enum NameRule {
     Label1035,
 }
 
+impl NameRule {
+    /// What is wrong with a name, in upstream's words.
+    pub fn check(self, name: &str) -> Vec<String> {
+        match self {
+            Self::Subdomain => names::subdomain(name),
+            Self::Label => names::label_1123(name),
+            Self::Label1035 => names::label_1035(name),
+        }
+    }
+}
+
 /// A kind with nothing special.
 pub struct Plain;
 
@@ -131,9 +187,4 @@ pub fn keep(object: &mut Value, old: &Value, field: &str) {
             map.remove(field);
         }
     }
-}
-
-/// Unused until the strategies are listed here by kind.
-pub fn strategy_for(_kind: &Kind) -> &'static dyn Strategy {
-    &Plain
 }
