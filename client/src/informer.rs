@@ -1,7 +1,20 @@
 //! A list and watch of one kind, reflected into memory: one writer, many readers, swapped in
 //! only when complete.
+//!
+//! In: an [`Api`] and a [`watcher::Config`]. Out: the objects of the kind, notices of what
+//! changed, and whether a revision has been seen. Never writes to the API server, and never
+//! shows half a list. `metadata.managedFields` is dropped: nobody here reads it and it is the
+//! larger half of many objects.
 
-use std::{collections::HashMap, fmt::Debug, hash::Hash, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    hash::Hash,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use futures::StreamExt;
 use kube::{
@@ -16,10 +29,10 @@ use tracing::{debug, warn};
 /// How many changed keys a slow subscriber may lag behind before it must look at everything.
 const SUBSCRIBER_LAG: usize = 4096;
 
-/// What an informer can reflect.
-pub trait Object: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
+/// What an informer can reflect: typed objects, or dynamic ones with their metadata.
+pub trait Object: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
 
-impl<K> Object for K where K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
+impl<K> Object for K where K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
 
 /// The objects of one kind as of one moment.
 pub type Objects<K> = HashMap<Key, Arc<K>>;
@@ -33,6 +46,19 @@ pub enum Notice {
     Relisted,
 }
 
+/// One difference between two moments.
+#[derive(Debug)]
+pub struct Change<'a, K> {
+    /// Which object.
+    pub key: &'a Key,
+    /// As it was; absent when it is new.
+    pub old: Option<&'a Arc<K>>,
+    /// As it is; absent when it is gone.
+    pub new: Option<&'a Arc<K>>,
+}
+
+type Handler<K> = Box<dyn Fn(&Change<'_, K>) + Send + Sync>;
+
 /// A cache of one kind that follows the API server until it is dropped.
 pub struct Informer<K: Object> {
     shared: Arc<Shared<K>>,
@@ -40,20 +66,41 @@ pub struct Informer<K: Object> {
 }
 
 struct Shared<K> {
-    objects: std::sync::RwLock<Objects<K>>,
+    objects: RwLock<Objects<K>>,
     generation: watch::Sender<u64>,
     notices: broadcast::Sender<Notice>,
+    /// Locked around every change, so that a handler added meanwhile misses nothing.
+    handlers: Mutex<Vec<Handler<K>>>,
+    /// The highest `resourceVersion` of any object seen.
+    revision: AtomicU64,
+    lists_begun: AtomicU64,
+    /// The number of the newest list that is complete.
+    lists_done: AtomicU64,
 }
+
+/// A moment in the life of an informer, to ask later what it has seen since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(u64);
 
 impl<K: Object> Informer<K> {
     /// Starts to follow the objects of `api` that match `config`.
     pub fn start(api: Api<K>, config: watcher::Config) -> Self {
+        Self::start_trimmed(api, config, |_| {})
+    }
+
+    /// Like [`Self::start`], and passes every object through `trim` before it is kept, to save
+    /// memory on what no reader needs.
+    pub fn start_trimmed(api: Api<K>, config: watcher::Config, trim: fn(&mut K)) -> Self {
         let shared = Arc::new(Shared {
-            objects: std::sync::RwLock::default(),
+            objects: RwLock::default(),
             generation: watch::Sender::new(0),
             notices: broadcast::Sender::new(SUBSCRIBER_LAG),
+            handlers: Mutex::default(),
+            revision: AtomicU64::new(0),
+            lists_begun: AtomicU64::new(0),
+            lists_done: AtomicU64::new(0),
         });
-        let task = tokio::spawn(follow(api, config, shared.clone()));
+        let task = tokio::spawn(follow(api, config, trim, shared.clone()));
         Self { shared, task }
     }
 
@@ -93,8 +140,33 @@ impl<K: Object> Informer<K> {
         self.shared.notices.subscribe()
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Objects<K>> {
-        self.shared.objects.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Calls `handler` with every object that is here now and then with every change, in order
+    /// and without gaps; a list is told as its differences. The handler runs on the informer's
+    /// task: it must be quick, must not block and must not add handlers.
+    pub fn on_change(&self, handler: impl Fn(&Change<'_, K>) + Send + Sync + 'static) {
+        let mut handlers = self.shared.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        let present: Vec<_> = self.with(|objects| objects.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
+        for (key, object) in &present {
+            handler(&Change { key, old: None, new: Some(object) });
+        }
+        handlers.push(Box::new(handler));
+    }
+
+    /// Now, for [`Self::has_seen`].
+    pub fn mark(&self) -> Mark {
+        Mark(self.shared.lists_begun.load(Ordering::SeqCst))
+    }
+
+    /// Whether the cache reflects at least `revision`: an object of that revision or a later one
+    /// came by, or a list that began after `since` is complete. Revisions are those of one store
+    /// and grow over all kinds.
+    pub fn has_seen(&self, revision: u64, since: Mark) -> bool {
+        self.shared.revision.load(Ordering::SeqCst) >= revision
+            || self.shared.lists_done.load(Ordering::SeqCst) > since.0
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Objects<K>> {
+        self.shared.objects.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,13 +176,73 @@ impl<K: Object> Drop for Informer<K> {
     }
 }
 
-impl<K> Shared<K> {
-    fn change(&self, notice: Notice, change: impl FnOnce(&mut Objects<K>)) {
-        change(&mut self.objects.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+impl<K: Object> Shared<K> {
+    /// Puts `new` in the place of the object with this key, and tells everybody.
+    fn set(&self, key: Key, new: Option<Arc<K>>) {
+        let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = {
+            let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+            match &new {
+                Some(object) => objects.insert(key.clone(), object.clone()),
+                None => objects.remove(&key),
+            }
+        };
+        let change = Change { key: &key, old: old.as_ref(), new: new.as_ref() };
+        handlers.iter().for_each(|handler| handler(&change));
+        drop(handlers);
+        self.tell(Notice::Changed(key));
+    }
+
+    /// Puts a complete list in the place of everything.
+    fn swap(&self, complete: Objects<K>, list: u64) {
+        let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = {
+            let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *objects, complete.clone())
+        };
+        complete.values().for_each(|object| self.see(object));
+        self.lists_done.store(list, Ordering::SeqCst);
+        for change in differences(&old, &complete) {
+            handlers.iter().for_each(|handler| handler(&change));
+        }
+        drop(handlers);
+        self.tell(Notice::Relisted);
+    }
+
+    fn tell(&self, notice: Notice) {
         // Nobody subscribed is fine; the generation tells the others.
         let _ = self.notices.send(notice);
         self.generation.send_modify(|generation| *generation += 1);
     }
+
+    fn see(&self, object: &K) {
+        if let Some(revision) = revision_of(object) {
+            self.revision.fetch_max(revision, Ordering::SeqCst);
+        }
+    }
+}
+
+fn differences<'a, K: Object>(
+    old: &'a Objects<K>,
+    new: &'a Objects<K>,
+) -> impl Iterator<Item = Change<'a, K>> + use<'a, K> {
+    let gone = old.iter().filter(|(key, _)| !new.contains_key(*key)).map(|(key, object)| Change {
+        key,
+        old: Some(object),
+        new: None,
+    });
+    let here = new.iter().filter_map(|(key, object)| {
+        let before = old.get(key);
+        let same = before.is_some_and(|before| {
+            before.meta().uid == object.meta().uid && before.meta().resource_version == object.meta().resource_version
+        });
+        (!same).then_some(Change { key, old: before, new: Some(object) })
+    });
+    gone.chain(here)
+}
+
+fn revision_of<K: Resource>(object: &K) -> Option<u64> {
+    object.meta().resource_version.as_deref()?.parse().ok()
 }
 
 fn key_of<K: Resource>(object: &K) -> Key {
@@ -118,34 +250,71 @@ fn key_of<K: Resource>(object: &K) -> Key {
     Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
-async fn follow<K: Object>(api: Api<K>, config: watcher::Config, shared: Arc<Shared<K>>) {
-    let mut events = watcher(api, config).default_backoff().boxed();
-    // A list is collected aside and shown whole, so that readers never see half of it.
-    let mut collected = Objects::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(watcher::Event::Init) => collected = Objects::new(),
-            Ok(watcher::Event::InitApply(object)) => {
-                collected.insert(key_of(&object), Arc::new(object));
+/// Whether the revision to watch from is gone and only a new list helps. kube's watcher starts
+/// over by itself when the stream says so, but not when the watch request itself is refused.
+fn is_expired(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
+}
+
+async fn follow<K: Object>(api: Api<K>, config: watcher::Config, trim: fn(&mut K), shared: Arc<Shared<K>>) {
+    loop {
+        let mut events = watcher(api.clone(), config.clone()).default_backoff().boxed();
+        let mut reflection = Reflection { shared: &shared, collected: Objects::new(), trim };
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => reflection.take(event),
+                Err(error) => {
+                    warn!(kind = std::any::type_name::<K>(), %error, "watch interrupted; trying again");
+                    if is_expired(&error) {
+                        break;
+                    }
+                }
             }
-            Ok(watcher::Event::InitDone) => {
-                let complete = std::mem::take(&mut collected);
-                debug!(kind = std::any::type_name::<K>(), objects = complete.len(), "list complete");
-                shared.change(Notice::Relisted, |objects| *objects = complete);
-            }
-            Ok(watcher::Event::Apply(object)) => {
-                let key = key_of(&object);
-                shared.change(Notice::Changed(key.clone()), |objects| {
-                    objects.insert(key, Arc::new(object));
-                });
-            }
-            Ok(watcher::Event::Delete(object)) => {
-                let key = key_of(&object);
-                shared.change(Notice::Changed(key.clone()), |objects| {
-                    objects.remove(&key);
-                });
-            }
-            Err(error) => warn!(kind = std::any::type_name::<K>(), %error, "watch interrupted; trying again"),
         }
     }
 }
+
+struct Reflection<'a, K: Object> {
+    shared: &'a Shared<K>,
+    /// A list is collected aside and shown whole, so that readers never see half of it.
+    collected: Objects<K>,
+    trim: fn(&mut K),
+}
+
+impl<K: Object> Reflection<'_, K> {
+    fn take(&mut self, event: watcher::Event<K>) {
+        match event {
+            watcher::Event::Init => {
+                self.collected = Objects::new();
+                self.shared.lists_begun.fetch_add(1, Ordering::SeqCst);
+            }
+            watcher::Event::InitApply(object) => {
+                let (key, object) = self.keep(object);
+                self.collected.insert(key, object);
+            }
+            watcher::Event::InitDone => {
+                let complete = std::mem::take(&mut self.collected);
+                debug!(kind = std::any::type_name::<K>(), objects = complete.len(), "list complete");
+                self.shared.swap(complete, self.shared.lists_begun.load(Ordering::SeqCst));
+            }
+            watcher::Event::Apply(object) => {
+                let (key, object) = self.keep(object);
+                self.shared.set(key, Some(object.clone()));
+                self.shared.see(&object);
+            }
+            watcher::Event::Delete(object) => {
+                self.shared.set(key_of(&object), None);
+                self.shared.see(&object);
+            }
+        }
+    }
+
+    fn keep(&self, mut object: K) -> (Key, Arc<K>) {
+        object.meta_mut().managed_fields = None;
+        (self.trim)(&mut object);
+        (key_of(&object), Arc::new(object))
+    }
+}
+
+#[cfg(test)]
+mod tests;

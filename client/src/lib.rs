@@ -1,11 +1,17 @@
 //! Talk to a Kubernetes API server and react to it.
 //!
 //! In: a kubeconfig or a [`kube::Client`]. Out: [`informer::Informer`] caches that are whole
-//! when they are seen, and the one [`controller`] runtime. This crate holds no business logic.
+//! when they are seen, the one [`controller`] runtime with its [`queue`], and what it writes
+//! through: [`write`] for objects, [`recorder`] for events. This crate holds no business logic.
 
 pub mod connect;
 pub mod controller;
 pub mod informer;
 pub mod queue;
+pub mod recorder;
+pub mod write;
+
+#[cfg(test)]
+mod fake;
 
 pub use kube;

@@ -1,0 +1,256 @@
+//! An API server in memory for tests: objects by path, one revision counter, lists and watches
+//! with the faults that real ones have.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use kube::client::Body;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_stream::StreamExt as _;
+
+/// The server.
+#[derive(Clone, Default)]
+pub(crate) struct Fake(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Told after every change of the state.
+    changed: watch::Sender<u64>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { state: Mutex::default(), changed: watch::Sender::new(0) }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    revision: u64,
+    objects: BTreeMap<String, Value>,
+    /// (revision, collection path, event)
+    log: Vec<(u64, String, Value)>,
+    /// Watches from before this revision are refused.
+    compacted: u64,
+    /// Watches of this collection deliver events up to this revision only.
+    held_at: Option<(String, u64)>,
+    /// Watches of an older epoch end.
+    epoch: u64,
+    /// Refusals for the next writes: code, reason.
+    refusals: VecDeque<(u16, &'static str)>,
+    /// `METHOD path` of every request that is not a watch.
+    requests: Vec<String>,
+}
+
+impl Fake {
+    /// A client that talks to this server.
+    pub(crate) fn client(&self) -> kube::Client {
+        let fake = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let fake = fake.clone();
+            async move { Ok::<_, Infallible>(fake.answer(request).await) }
+        });
+        kube::Client::new(service, "default")
+    }
+
+    /// Puts an object behind the back of all clients; watchers are told.
+    pub(crate) fn put(&self, path: &str, object: Value) {
+        self.change(|state| drop(state.store(path, object)));
+    }
+
+    /// Removes an object; watchers are told.
+    pub(crate) fn remove(&self, path: &str) {
+        self.change(|state| drop(state.remove(path)));
+    }
+
+    pub(crate) fn count(&self, prefix: &str) -> usize {
+        self.state().objects.keys().filter(|path| path.starts_with(prefix)).count()
+    }
+
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.state().requests.clone()
+    }
+
+    /// Refuses the next write.
+    pub(crate) fn refuse(&self, code: u16, reason: &'static str) {
+        self.state().refusals.push_back((code, reason));
+    }
+
+    /// Watches of a collection stand still from now on.
+    pub(crate) fn hold(&self, collection: &str) {
+        self.change(|state| state.held_at = Some((collection.to_owned(), state.revision)));
+    }
+
+    /// Watches catch up.
+    pub(crate) fn release(&self) {
+        self.change(|state| state.held_at = None);
+    }
+
+    /// All watches end, and nobody can go on from a revision of before now.
+    pub(crate) fn disconnect_and_compact(&self) {
+        self.change(|state| {
+            state.epoch += 1;
+            state.revision += 1;
+            state.compacted = state.revision;
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.0.changed.send_modify(|n| *n += 1);
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Answer> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        let path = parts.uri.path().to_owned();
+        let query = parts.uri.query().unwrap_or_default();
+        if query.contains("watch=true") {
+            let from = query.split('&').find_map(|q| q.strip_prefix("resourceVersion=")).unwrap().parse().unwrap();
+            return self.watch(path, from);
+        }
+        let mut answer = None;
+        self.change(|state| answer = Some(state.answer(&parts.method, &path, body)));
+        match answer.unwrap() {
+            Ok(value) => reply(200, &value),
+            Err((code, reason)) => reply(code, &status(code, reason)),
+        }
+    }
+
+    fn watch(&self, path: String, mut from: u64) -> Response<Answer> {
+        if from < self.state().compacted {
+            return reply(410, &status(410, "Expired"));
+        }
+        let epoch = self.state().epoch;
+        let fake = self.clone();
+        let changes = tokio_stream::wrappers::WatchStream::new(self.0.changed.subscribe());
+        let frames = changes
+            .take_while({
+                let fake = self.clone();
+                move |_| fake.state().epoch == epoch
+            })
+            .map(move |_| {
+                let state = fake.state();
+                let held = state.held_at.as_ref().filter(|(collection, _)| *collection == path);
+                let until = held.map_or(u64::MAX, |(_, at)| *at);
+                let fresh =
+                    state.log.iter().filter(|(at, collection, _)| *at > from && *at <= until && *collection == path);
+                let lines: String = fresh.map(|(_, _, event)| format!("{event}\n")).collect();
+                from = from.max(state.revision.min(until));
+                Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(lines)))
+            });
+        Response::new(BodyExt::boxed_unsync(StreamBody::new(frames)))
+    }
+}
+
+type Refusal = (u16, &'static str);
+
+type Answer = UnsyncBoxBody<Bytes, Infallible>;
+
+impl State {
+    fn answer(&mut self, method: &Method, path: &str, body: Value) -> Result<Value, Refusal> {
+        self.requests.push(format!("{method} {path}"));
+        if *method != Method::GET
+            && let Some(refusal) = self.refusals.pop_front()
+        {
+            return Err(refusal);
+        }
+        match method.as_str() {
+            "GET" if self.objects.contains_key(path) => Ok(self.objects[path].clone()),
+            "GET" if is_collection(path) => Ok(self.list(path)),
+            "POST" => {
+                let name = match body["metadata"]["name"].as_str() {
+                    Some(name) => name.to_owned(),
+                    None => format!("{}{}", body["metadata"]["generateName"].as_str().unwrap(), self.revision),
+                };
+                let path = format!("{path}/{name}");
+                if self.objects.contains_key(&path) {
+                    return Err((409, "AlreadyExists"));
+                }
+                Ok(self.store(&path, body))
+            }
+            "PUT" | "PATCH" => {
+                let old = self.objects.get(path).ok_or((404, "NotFound"))?;
+                let expected = &body["metadata"]["resourceVersion"];
+                if !expected.is_null() && *expected != old["metadata"]["resourceVersion"] {
+                    return Err((409, "Conflict"));
+                }
+                let mut object = if method == Method::PUT { Value::Null } else { old.clone() };
+                merge(&mut object, body);
+                Ok(self.store(path, object))
+            }
+            "DELETE" => self.remove(path).ok_or((404, "NotFound")),
+            _ => Err((404, "NotFound")),
+        }
+    }
+
+    fn list(&self, path: &str) -> Value {
+        let items: Vec<_> = self.objects.iter().filter(|(p, _)| collection(p) == path).map(|(_, o)| o).collect();
+        json!({ "kind": "List", "apiVersion": "v1", "items": items,
+                "metadata": { "resourceVersion": self.revision.to_string() } })
+    }
+
+    fn store(&mut self, path: &str, mut object: Value) -> Value {
+        self.revision += 1;
+        let old = self.objects.get(path);
+        let uid = old.map_or_else(|| format!("uid-{}", self.revision).into(), |old| old["metadata"]["uid"].clone());
+        let event = if old.is_some() { "MODIFIED" } else { "ADDED" };
+        object["metadata"]["name"] = path.rsplit('/').next().unwrap().into();
+        object["metadata"]["uid"] = uid;
+        object["metadata"]["resourceVersion"] = self.revision.to_string().into();
+        self.objects.insert(path.to_owned(), object.clone());
+        self.log.push((self.revision, collection(path).to_owned(), json!({ "type": event, "object": object })));
+        object
+    }
+
+    fn remove(&mut self, path: &str) -> Option<Value> {
+        let mut object = self.objects.remove(path)?;
+        self.revision += 1;
+        object["metadata"]["resourceVersion"] = self.revision.to_string().into();
+        self.log.push((self.revision, collection(path).to_owned(), json!({ "type": "DELETED", "object": object })));
+        Some(object)
+    }
+}
+
+fn merge(target: &mut Value, patch: Value) {
+    match patch {
+        Value::Object(fields) => {
+            if !target.is_object() {
+                *target = json!({});
+            }
+            for (name, value) in fields {
+                merge(&mut target[name], value);
+            }
+        }
+        other => *target = other,
+    }
+}
+
+fn collection(path: &str) -> &str {
+    path.rsplit_once('/').unwrap().0
+}
+
+/// Objects of the tests live in `/api/v1/namespaces/NAMESPACE/PLURAL/NAME`.
+fn is_collection(path: &str) -> bool {
+    path.split('/').count() == 6
+}
+
+fn status(code: u16, reason: &str) -> Value {
+    json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": reason, "reason": reason, "code": code })
+}
+
+fn reply(code: u16, value: &Value) -> Response<Answer> {
+    Response::builder().status(code).body(Full::from(value.to_string()).boxed_unsync()).unwrap()
+}
