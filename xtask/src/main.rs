@@ -2,6 +2,8 @@
 
 mod build;
 mod cmd;
+mod lint;
+mod proof;
 mod setup;
 mod workspace;
 
@@ -33,6 +35,13 @@ enum Verb {
         #[arg(long)]
         embedded: bool,
     },
+    /// Check form, lints, the laws of the house and the dependencies' licences.
+    Lint,
+    /// Run the unit tests of every crate, then the scenarios on real clusters (root).
+    Test {
+        /// Only tests whose names contain this.
+        filter: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -51,5 +60,7 @@ fn run() -> Result<()> {
         Verb::Setup => setup::run(&workspace),
         Verb::Build { embedded: true, .. } => build::embedded(&workspace),
         Verb::Build { release, .. } => build::all(&workspace, if release { Profile::Release } else { Profile::Debug }),
+        Verb::Lint => lint::run(&workspace),
+        Verb::Test { filter } => proof::run(&workspace, filter.as_deref()),
     }
 }

@@ -13,6 +13,9 @@ use crate::cmd::Cmd;
 use crate::workspace::{BINARIES, Profile, Workspace, cargo};
 use toolchain::{BpfToolchain, TARGET, Verb};
 
+/// Programs of one file that belong to no crate: the pause program and the sample.
+pub(crate) const STATIC_PROGRAMS: [&str; 2] = ["node-agent/pause/main.rs", "examples/hello/main.rs"];
+
 /// Builds everything.
 ///
 /// # Errors
@@ -30,8 +33,9 @@ pub(crate) fn all(workspace: &Workspace, profile: Profile) -> Result<()> {
 /// # Errors
 /// When a toolchain is missing or a build fails.
 pub(crate) fn embedded(workspace: &Workspace) -> Result<()> {
-    static_program(workspace, "node-agent/pause/main.rs", &workspace.pause())?;
-    static_program(workspace, "examples/hello/main.rs", &workspace.hello())?;
+    let [pause, hello] = STATIC_PROGRAMS;
+    static_program(workspace, pause, &workspace.pause())?;
+    static_program(workspace, hello, &workspace.hello())?;
     bpf(workspace)
 }
 

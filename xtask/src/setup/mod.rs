@@ -36,7 +36,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut apt = Apt::default();
     packages(&os, &mut apt)?;
     bpf_toolchain(workspace, &os, &mut apt)?;
-    drop(apt);
     mount_bpffs()?;
     advise_components(workspace);
     Ok(())

@@ -80,7 +80,7 @@ mod tests {
     fn the_linker_tells_its_llvm_by_its_libraries() {
         let shared = "\tlinux-vdso.so.1 (0x00)\n\tlibLLVM.so.22.1 => /lib/x86_64-linux-gnu/libLLVM.so.22.1 (0x00)\n";
         assert_eq!(Llvm::of_ldd(shared), Some(Llvm { major: 22, minor: 1 }));
-        assert_eq!(Llvm::of_ldd("\tlibLLVM-14.so.1 => /lib/libLLVM-14.so.1"), Some(Llvm { major: 14, minor: 1 }));
+        assert_eq!(Llvm::of_ldd("\tlibLLVM-14.so.1 => /lib/libLLVM-14.so.1"), Some(Llvm { major: 14, minor: 0 }));
         assert_eq!(Llvm::of_ldd("\tlibc.so.6 => /lib/libc.so.6"), None);
     }
 
