@@ -1,17 +1,22 @@
 //! The only build tool of the project: `cargo xtask VERB`. One module per verb.
 
+mod bench;
 mod build;
+mod cluster;
 mod cmd;
 mod lint;
 mod proof;
 mod setup;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
+use cluster::Store;
+use cluster::state::StateDir;
 use workspace::{Profile, Workspace};
 
 /// Builds, runs and proves Nodeplane.
@@ -35,6 +40,27 @@ enum Verb {
         #[arg(long)]
         embedded: bool,
     },
+    /// Start a cluster on this machine, with a sample on it, and leave it running (root).
+    Up {
+        /// Where the cluster keeps its truth.
+        #[arg(long, value_enum, default_value_t)]
+        store: Store,
+        /// Run programs that are quick to build instead of optimised ones.
+        #[arg(long)]
+        debug: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take the cluster and everything that it made away again (root).
+    Down {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Measure.
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Check form, lints, the laws of the house and the dependencies' licences.
     Lint,
     /// Run the unit tests of every crate, then the scenarios on real clusters (root).
@@ -42,6 +68,33 @@ enum Verb {
         /// Only tests whose names contain this.
         filter: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Start times, memory at rest, and the way from `kubectl apply` to an answering Service (root).
+    Footprint {
+        /// How often each time is measured.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+        runs: u16,
+        /// The directory below which the measured cluster keeps everything; it is removed afterwards.
+        #[arg(long, default_value = "/var/lib/nodeplane-bench")]
+        state_dir: PathBuf,
+    },
+}
+
+/// Which cluster.
+#[derive(Debug, Args)]
+struct Place {
+    /// The directory below which the cluster keeps everything.
+    #[arg(long, default_value = "/var/lib/nodeplane")]
+    state_dir: PathBuf,
+}
+
+impl Place {
+    fn state(&self) -> Result<StateDir> {
+        StateDir::new(&self.state_dir)
+    }
 }
 
 fn main() -> ExitCode {
@@ -60,6 +113,14 @@ fn run() -> Result<()> {
         Verb::Setup => setup::run(&workspace),
         Verb::Build { embedded: true, .. } => build::embedded(&workspace),
         Verb::Build { release, .. } => build::all(&workspace, if release { Profile::Release } else { Profile::Debug }),
+        Verb::Up { store, debug, place } => {
+            let profile = if debug { Profile::Debug } else { Profile::Release };
+            cluster::up::run(&workspace, &place.state()?, store, profile)
+        }
+        Verb::Down { place } => cluster::down::run(&place.state()?),
+        Verb::Bench { what: Bench::Footprint { runs, state_dir } } => {
+            bench::footprint::run(&workspace, &StateDir::new(&state_dir)?, runs)
+        }
         Verb::Lint => lint::run(&workspace),
         Verb::Test { filter } => proof::run(&workspace, filter.as_deref()),
     }

@@ -56,6 +56,7 @@ pub(crate) const NEEDS: &[Need] = &[
         packages: &["bpftool"],
         find: || program("bpftool"),
     },
+    Need { what: "curl", why: "calls the server and the sample", packages: &["curl"], find: || program("curl") },
     Need { what: "dig", why: "asks the cluster's DNS", packages: &["bind9-dnsutils"], find: || program("dig") },
 ];
 

@@ -1,0 +1,4 @@
+//! `cargo xtask bench`: figures about the built programs. One module per question.
+
+pub(crate) mod footprint;
+mod series;
