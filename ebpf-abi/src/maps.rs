@@ -1,0 +1,53 @@
+//! The maps: name, capacity, and who writes and reads each. A pin has the name of its map.
+
+use crate::{
+    addr::Ipv4Be,
+    affinity::{AffKey, AffVal},
+    endpoint::EndpointVal,
+    reverse::{ReverseKey, ReverseVal},
+    service::{BackendVal, SlotKey, SvcKey, SvcVal},
+    verdict::Verdict,
+};
+
+/// What a map must look like; checked against every pinned map before it is used again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MapSpec {
+    /// Of the symbol in the object, of the map in the kernel, and of the pin. At most 15 bytes.
+    pub name: &'static str,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Most entries.
+    pub capacity: u32,
+}
+
+impl MapSpec {
+    const fn of<K, V>(name: &'static str, capacity: u32) -> Self {
+        assert!(name.len() <= 15);
+        Self { name, key_size: size_of::<K>() as u32, value_size: size_of::<V>() as u32, capacity }
+    }
+}
+
+/// Frontends. Written by the agent, read by the socket hooks.
+pub const FRONTENDS: MapSpec = MapSpec::of::<SvcKey, SvcVal>("NP_FRONTENDS", 65_536);
+/// Slots. Written by the agent, read by the socket hooks.
+pub const SLOTS: MapSpec = MapSpec::of::<SlotKey, u32>("NP_SLOTS", 262_144);
+/// Backends. Written by the agent, read by the socket hooks.
+pub const BACKENDS: MapSpec = MapSpec::of::<u32, BackendVal>("NP_BACKENDS", 262_144);
+/// Round-robin counters, an array indexed by the service id modulo the capacity (a power of two).
+/// Written and read by the socket hooks.
+pub const TURNS: MapSpec = MapSpec::of::<u32, u64>("NP_TURNS", 65_536);
+/// Session affinity. Written and read by the socket hooks.
+pub const AFFINITY: MapSpec = MapSpec::of::<AffKey, AffVal>("NP_AFFINITY", 65_536);
+/// Translated sockets. Written and read by the socket hooks.
+pub const REVERSE: MapSpec = MapSpec::of::<ReverseKey, ReverseVal>("NP_REVERSE", 131_072);
+/// Pods of this node. Written by the agent, read by `from_pod`.
+pub const ENDPOINTS: MapSpec = MapSpec::of::<Ipv4Be, EndpointVal>("NP_ENDPOINTS", 4_096);
+/// How often each verdict was reached, per CPU. Written by all programs, read by the agent.
+pub const VERDICTS: MapSpec = MapSpec::of::<u32, u64>("NP_VERDICTS", Verdict::NAMES.len() as u32);
+
+/// All of them.
+pub const ALL: [MapSpec; 8] = [FRONTENDS, SLOTS, BACKENDS, TURNS, AFFINITY, REVERSE, ENDPOINTS, VERDICTS];
+
+const _: () = assert!(TURNS.capacity.is_power_of_two());

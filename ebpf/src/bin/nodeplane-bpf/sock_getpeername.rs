@@ -1,0 +1,21 @@
+//! `getpeername`: a connected socket's peer is the Service that was asked.
+
+use aya_ebpf::{macros::cgroup_sock_addr, programs::SockAddrContext};
+
+use crate::sock_addr::{ALLOW, Family, SockAddr};
+
+#[cgroup_sock_addr(getpeername4)]
+pub(crate) fn getpeername4(ctx: SockAddrContext) -> i32 {
+    if let Some(addr) = SockAddr::new(&ctx, Family::V4) {
+        addr.reverse();
+    }
+    ALLOW
+}
+
+#[cgroup_sock_addr(getpeername6)]
+pub(crate) fn getpeername6(ctx: SockAddrContext) -> i32 {
+    if let Some(addr) = SockAddr::new(&ctx, Family::V6) {
+        addr.reverse();
+    }
+    ALLOW
+}
