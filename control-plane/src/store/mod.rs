@@ -4,6 +4,9 @@
 //! revision of the last change, and a stream of every change after a revision. The store knows
 //! nothing of Kubernetes; the watch cache above it does.
 
+pub mod object;
+pub mod watch_cache;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;

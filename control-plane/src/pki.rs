@@ -1,1 +1,0 @@
-//! The certificate authority of the cluster, client certificates and kubeconfigs.

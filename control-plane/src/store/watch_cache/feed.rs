@@ -1,0 +1,135 @@
+//! Reflects the store into the cache: list once, then follow one watch for ever.
+//!
+//! In: the store. Out: updates of the state in revision order. A broken watch goes on from the
+//! last revision seen; only a compacted one leads to a new list.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use tracing::{error, info, warn};
+
+use super::{Inner, Object, state::Update};
+use crate::store::{Change, Changes, Entry, StoreError};
+
+/// Entries per page of the first list.
+const PAGE: u64 = 500;
+
+/// Changes taken in under one lock at most.
+const BATCH: usize = 256;
+
+/// Time between two attempts: the first one, doubled up to the last one.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// Follows the store until it is dropped.
+pub(super) async fn run(inner: Arc<Inner>) {
+    let mut pause = RETRY.0;
+    loop {
+        match relist(&inner).await {
+            Ok(()) => {
+                pause = RETRY.0;
+                follow(&inner).await;
+            }
+            Err(error) => {
+                warn!(%error, "listing the store failed");
+                pause = rest(pause).await;
+            }
+        }
+    }
+}
+
+async fn rest(pause: Duration) -> Duration {
+    tokio::time::sleep(pause).await;
+    (pause * 2).min(RETRY.1)
+}
+
+/// Reads everything as of one revision, in pages.
+async fn relist(inner: &Inner) -> Result<(), StoreError> {
+    let mut objects = Vec::new();
+    let mut start: Option<String> = None;
+    let mut revision = None;
+    loop {
+        let page = inner.store.list(&inner.prefix, start.as_deref(), revision, PAGE).await?;
+        let at = *revision.get_or_insert(page.revision);
+        for entry in &page.entries {
+            let shared = inner.read().same(&entry.key, entry.revision);
+            objects.extend(shared.or_else(|| decode(entry)));
+        }
+        match page.entries.last() {
+            Some(last) if page.remaining > 0 => start = Some(format!("{}\0", last.key)),
+            _ => return Ok(reset(inner, objects, at)),
+        }
+    }
+}
+
+fn reset(inner: &Inner, objects: Vec<Object>, revision: u64) {
+    info!(revision, objects = objects.len(), "listed the store");
+    inner.write().reset(objects, revision);
+    inner.progress.send_replace(revision);
+}
+
+/// Follows changes; returns when the store has forgotten some of them.
+async fn follow(inner: &Inner) {
+    let mut pause = RETRY.0;
+    loop {
+        let after = inner.read().revision();
+        let ended = match inner.store.watch(&inner.prefix, after).await {
+            Ok(changes) => drain(inner, changes).await,
+            Err(error) => error,
+        };
+        if inner.read().revision() > after {
+            pause = RETRY.0;
+        }
+        if let StoreError::Compacted { oldest } = ended {
+            warn!(after, oldest, "the store has forgotten changes, listing again");
+            return;
+        }
+        warn!(after, error = %ended, "the watch of the store broke, watching again");
+        pause = rest(pause).await;
+    }
+}
+
+/// Takes changes in until the watch ends, as many at a time as are there.
+async fn drain(inner: &Inner, changes: Changes) -> StoreError {
+    let mut changes = changes.ready_chunks(BATCH);
+    while let Some(batch) = changes.next().await {
+        let mut failure = None;
+        let mut updates = Vec::with_capacity(batch.len());
+        for change in batch {
+            match change {
+                Ok(change) => updates.push(update(change)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        take_in(inner, updates);
+        if let Some(error) = failure {
+            return error;
+        }
+    }
+    StoreError::Unavailable(anyhow::anyhow!("the watch ended"))
+}
+
+fn take_in(inner: &Inner, updates: Vec<Update>) {
+    let now = Instant::now();
+    let mut state = inner.write();
+    for update in updates {
+        state.apply(update, now);
+    }
+    let revision = state.revision();
+    drop(state);
+    inner.progress.send_replace(revision);
+}
+
+fn update(change: Change) -> Update {
+    let Some(value) = change.value else { return Update::Delete(change.key, change.revision) };
+    let entry = Entry { key: change.key, value, revision: change.revision };
+    // What cannot be shown does not exist for readers.
+    decode(&entry).map_or_else(|| Update::Delete(entry.key.clone(), entry.revision), Update::Put)
+}
+
+/// The object in an entry; one that is not readable is reported and left out.
+pub(super) fn decode(entry: &Entry) -> Option<Object> {
+    Object::decode(entry).inspect_err(|error| error!(%error, "left out an unreadable object")).ok()
+}

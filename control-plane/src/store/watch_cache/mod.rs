@@ -1,0 +1,261 @@
+//! The newest state of every object in memory, and what happened to it lately.
+//!
+//! In: one store watch over the whole prefix of the cluster, so that progress is the same for all
+//! kinds: when the cache has seen revision R, it has seen every change up to R. Out: lists and
+//! watches of a [`Scope`], shared objects, no copy per reader. Writes go to the [`Store`] itself.
+//! Never filters by selector; events carry the previous object so that the HTTP layer can.
+
+mod feed;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    pin::Pin,
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::{sync::watch, task::JoinHandle};
+
+use self::state::{State, Subscription};
+pub use super::object::Object;
+use super::{Store, StoreError};
+
+/// How long a reader waits for the cache to reach a revision.
+const FRESH_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a consistent read waits before it asks the store itself. The newest revision may
+/// belong to a key outside the cluster's prefix, and then the cache never hears of it.
+const STORE_READ_AFTER: Duration = Duration::from_millis(500);
+
+/// Which objects: a key path. When it ends in `/` everything below it, otherwise that one key.
+///
+/// `/registry/pods/` is every pod, `/registry/pods/default/` those of a namespace and
+/// `/registry/pods/default/web` a single one (and not `web-1`).
+pub type Scope = str;
+
+/// How fresh a read has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// What is there, however old (`resourceVersion=0`).
+    Any,
+    /// Not older than a revision (`resourceVersionMatch=NotOlderThan`).
+    AtLeast(u64),
+    /// As of exactly a revision (`resourceVersionMatch=Exact`, and pages after the first one).
+    Exact(u64),
+    /// Everything that was acknowledged before the call (`resourceVersion` unset).
+    Newest,
+}
+
+/// Objects of a scope as of one revision, in key order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct List {
+    /// The objects.
+    pub objects: Vec<Object>,
+    /// The revision at which the list is exact.
+    pub revision: u64,
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It was created.
+    Added,
+    /// It was changed.
+    Modified,
+    /// It was deleted.
+    Deleted,
+}
+
+/// One change of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The object after the change; of a deleted one the last state, with the revision of the
+    /// deletion as its `resourceVersion`.
+    pub object: Object,
+    /// The object before the change; `None` when it was created.
+    pub previous: Option<Object>,
+    /// The revision of the change.
+    pub revision: u64,
+}
+
+/// A running cache. Cloning shares it; it stops when the last clone and the last watch are gone.
+#[derive(Clone)]
+pub struct WatchCache {
+    inner: Arc<Inner>,
+    _feed: Arc<Feed>,
+}
+
+impl WatchCache {
+    /// Starts to follow everything under `prefix` (`/registry/`). Returns at once; the first
+    /// reads wait for the first list, see [`WatchCache::is_ready`].
+    pub fn start(store: Arc<dyn Store>, prefix: &str) -> Self {
+        let inner = Arc::new(Inner {
+            state: RwLock::new(State::new(state::Limits::default())),
+            progress: watch::channel(0).0,
+            prefix: prefix.to_owned(),
+            store,
+        });
+        let task = tokio::spawn(feed::run(inner.clone()));
+        Self { inner, _feed: Arc::new(Feed(task)) }
+    }
+
+    /// Whether the first list has arrived.
+    pub fn is_ready(&self) -> bool {
+        self.revision() > 0
+    }
+
+    /// The newest revision that the cache has seen; 0 before the first list.
+    pub fn revision(&self) -> u64 {
+        *self.inner.progress.borrow()
+    }
+
+    /// Waits until the cache has seen `revision`, at most `within`. [`StoreError::Future`] when
+    /// it has not by then; [`StoreError::Unavailable`] when there was no first list yet.
+    pub async fn wait_until(&self, revision: u64, within: Duration) -> Result<(), StoreError> {
+        let mut progress = self.inner.progress.subscribe();
+        let reached = progress.wait_for(|seen| *seen >= revision.max(1));
+        if tokio::time::timeout(within, reached).await.is_ok() {
+            return Ok(());
+        }
+        match self.revision() {
+            0 => Err(StoreError::Unavailable(anyhow::anyhow!("the first list of the store has not arrived"))),
+            newest => Err(StoreError::Future { asked: revision, newest }),
+        }
+    }
+
+    /// The objects of `scope` whose key is `>= start`, in key order. A page is cut by the caller.
+    pub async fn list(&self, scope: &Scope, start: Option<&str>, fresh: Freshness) -> Result<List, StoreError> {
+        match fresh {
+            Freshness::Any => self.wait_until(0, FRESH_WITHIN).await?,
+            Freshness::AtLeast(revision) => self.wait_until(revision, FRESH_WITHIN).await?,
+            Freshness::Exact(revision) => return self.list_exact(scope, start, revision).await,
+            Freshness::Newest => {
+                let newest = self.inner.store.revision().await?;
+                if self.wait_until(newest, STORE_READ_AFTER).await.is_err() {
+                    return self.inner.list_store(scope, start, None).await;
+                }
+            }
+        }
+        Ok(self.inner.read().list(scope, start))
+    }
+
+    async fn list_exact(&self, scope: &Scope, start: Option<&str>, revision: u64) -> Result<List, StoreError> {
+        // When the cache does not get there, the store knows whether the revision is real.
+        if self.wait_until(revision, STORE_READ_AFTER).await.is_ok()
+            && let Some(list) = self.inner.read().list_at(scope, start, revision)
+        {
+            return Ok(list);
+        }
+        self.inner.list_store(scope, start, Some(revision)).await
+    }
+
+    /// One object by its key, and `None` when it does not exist.
+    pub async fn get(&self, key: &str, fresh: Freshness) -> Result<Option<Object>, StoreError> {
+        Ok(self.list(key, None, fresh).await?.objects.pop())
+    }
+
+    /// Every event of `scope` with a revision above `after`, past ones first.
+    /// [`StoreError::Compacted`] (410 Gone) when `after` is older than the history kept.
+    pub async fn watch(&self, scope: &Scope, after: u64) -> Result<Watch, StoreError> {
+        self.wait_until(0, FRESH_WITHIN).await?;
+        let subscription = self.inner.write().watch(scope, after)?;
+        Ok(self.watch_of(subscription))
+    }
+
+    /// A list and every event after it, without a gap between the two. `Exact` is not possible
+    /// and means `AtLeast`.
+    pub async fn list_and_watch(&self, scope: &Scope, fresh: Freshness) -> Result<(List, Watch), StoreError> {
+        let list = match fresh {
+            Freshness::Exact(revision) => self.list(scope, None, Freshness::AtLeast(revision)).await?,
+            fresh => self.list(scope, None, fresh).await?,
+        };
+        let watch = self.watch(scope, list.revision).await?;
+        Ok((list, watch))
+    }
+
+    fn watch_of(&self, subscription: Subscription) -> Watch {
+        Watch { seen: subscription.after, subscription, inner: self.inner.clone(), _feed: self._feed.clone() }
+    }
+}
+
+/// A stream of events. It ends when the watcher was too slow or the cache had to start over; the
+/// client then watches again from the last revision it saw, or lists again.
+pub struct Watch {
+    subscription: Subscription,
+    seen: u64,
+    inner: Arc<Inner>,
+    _feed: Arc<Feed>,
+}
+
+impl Watch {
+    /// The next event; `None` at the end. Cancel safe: a dropped call loses nothing.
+    pub async fn next_event(&mut self) -> Option<Arc<Event>> {
+        self.next().await
+    }
+
+    /// The next event when there is one already.
+    pub fn try_next_event(&mut self) -> Option<Arc<Event>> {
+        self.next().now_or_never().flatten()
+    }
+
+    /// The revision up to which this watcher has been given everything, for a bookmark.
+    pub fn revision(&self) -> u64 {
+        // Events are queued and the revision is raised under the same lock.
+        let state = self.inner.read();
+        if self.subscription.is_drained() && !self.subscription.is_cut() {
+            return self.seen.max(state.revision());
+        }
+        self.seen
+    }
+}
+
+impl Stream for Watch {
+    type Item = Arc<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Arc<Event>>> {
+        let next = self.subscription.poll(context);
+        if let Poll::Ready(Some(event)) = &next {
+            self.seen = self.seen.max(event.revision);
+        }
+        next
+    }
+}
+
+struct Inner {
+    state: RwLock<State>,
+    progress: watch::Sender<u64>,
+    prefix: String,
+    store: Arc<dyn Store>,
+}
+
+impl Inner {
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().expect("no holder of the lock panics")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().expect("no holder of the lock panics")
+    }
+
+    /// A list from the store itself.
+    async fn list_store(&self, scope: &Scope, start: Option<&str>, at: Option<u64>) -> Result<List, StoreError> {
+        let page = self.store.list(scope, start, at, 0).await?;
+        let entries = page.entries.iter().filter(|entry| state::contains(scope, &entry.key));
+        Ok(List { objects: entries.filter_map(feed::decode).collect(), revision: page.revision })
+    }
+}
+
+/// The task that feeds the cache; dropping it stops the task.
+struct Feed(JoinHandle<()>);
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

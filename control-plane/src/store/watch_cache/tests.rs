@@ -1,0 +1,1 @@
+//! The state by itself, with the time in hand.
