@@ -3,15 +3,17 @@
 //! A kind without peculiarities is a row here and nothing else; the generic verbs, discovery,
 //! OpenAPI, tables and field selectors all read this table.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use k8s_openapi::api::{
     apps::v1 as apps, coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery,
 };
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::columns::{self, Column};
+use crate::{
+    columns::{self, Column},
+    schema,
+};
 
 /// Whether objects of a kind live inside a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,16 +83,19 @@ pub struct Kind {
 
 /// The typed struct of a kind, as functions on values.
 pub struct Shape {
-    /// Reads a value through the typed struct and back: unknown fields are dropped and listed.
+    /// Checks a value against the typed struct: unknown fields are dropped and listed, nulls are
+    /// dropped, amounts become canonical. What passes can be read as the typed struct.
     pub decode: fn(Value) -> Result<Decoded, DecodeError>,
     /// Adds the kind's JSON schema and all it refers to.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+    /// Name of the kind's JSON schema, such as `io.k8s.api.core.v1.Pod`.
+    pub definition: fn() -> Cow<'static, str>,
 }
 
 /// A value that has the shape of its kind.
 #[derive(Debug)]
 pub struct Decoded {
-    /// The object with fields of the kind only; absent, null and empty optional fields are gone.
+    /// The object with fields of the kind only and without nulls; what is empty stays.
     pub object: Value,
     /// Paths of the fields that the kind does not have, such as `spec.containers[0].imagee`.
     pub unknown: Vec<String>,
@@ -98,11 +103,11 @@ pub struct Decoded {
 
 /// A value that lacks the shape of its kind.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {message}")]
+#[error("{message}")]
 pub struct DecodeError {
-    /// Field path, such as `spec.replicas`; `.` for the object itself.
+    /// Field path, such as `spec.containers[0].image`; `.` for the object itself.
     pub path: String,
-    /// What was found and what was expected.
+    /// What was found and what was expected, with the field, in the words of Go's decoder.
     pub message: String,
 }
 
@@ -162,25 +167,12 @@ pub fn by_api_version(api_version: &str, kind: &str) -> Option<&'static Kind> {
 }
 
 /// The shape functions for a typed struct.
-const fn shape<T>() -> Shape
-where
-    T: DeserializeOwned + Serialize + schemars::JsonSchema,
-{
-    Shape { decode: decode::<T>, schema: |generator| generator.subschema_for::<T>() }
-}
-
-fn decode<T: DeserializeOwned + Serialize>(value: Value) -> Result<Decoded, DecodeError> {
-    let mut unknown = Vec::new();
-    let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
-    let typed: T = match serde_ignored::deserialize(tracked, &mut note) {
-        Ok(typed) => typed,
-        Err(error) => return Err(DecodeError { path: track.path().to_string(), message: error.to_string() }),
-    };
-    let object = serde_json::to_value(typed)
-        .map_err(|error| DecodeError { path: ".".to_owned(), message: error.to_string() })?;
-    Ok(Decoded { object, unknown })
+const fn shape<T: schemars::JsonSchema>() -> Shape {
+    Shape {
+        decode: |value| schema::decode(&T::schema_name(), value),
+        schema: |generator| generator.subschema_for::<T>(),
+        definition: T::schema_name,
+    }
 }
 
 /// Every kind that the API serves.

@@ -1,0 +1,153 @@
+//! The served types as a graph that is quick to walk.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
+
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::lists::{self, Patch};
+use crate::kinds::KINDS;
+
+/// Where a definition stands in the [`Model`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TypeId(usize);
+
+/// The type of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// An object with known fields.
+    Object(TypeId),
+    /// An object with free keys.
+    Map(Box<Type>),
+    /// A list.
+    List(Box<Type>),
+    /// Any text.
+    Text,
+    /// Base64 text.
+    Bytes,
+    /// RFC 3339 text.
+    Time,
+    /// A number with this many bits.
+    Integer(u32),
+    /// Any number.
+    Number,
+    /// True or false.
+    Bool,
+    /// A number with 32 bits, or text.
+    IntOrString,
+    /// An amount.
+    Quantity,
+    /// Anything.
+    Json,
+}
+
+/// A field of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    /// What it holds.
+    pub(crate) kind: Type,
+    /// What a strategic merge patch does with it.
+    pub(crate) patch: Patch,
+}
+
+/// An object type.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    /// Full name, such as `io.k8s.api.core.v1.Pod`.
+    pub(crate) name: String,
+    /// Fields by name.
+    pub(crate) fields: BTreeMap<String, Field>,
+}
+
+/// All object types that the served kinds are made of.
+pub(crate) struct Model {
+    definitions: Vec<Definition>,
+    by_name: HashMap<String, TypeId>,
+}
+
+static MODEL: LazyLock<Model> = LazyLock::new(Model::build);
+
+impl Model {
+    /// The model of all served kinds.
+    pub(crate) fn get() -> &'static Self {
+        &MODEL
+    }
+
+    /// A definition of this model.
+    pub(crate) fn definition(&self, id: TypeId) -> &Definition {
+        &self.definitions[id.0]
+    }
+
+    /// The definition with this full name.
+    pub(crate) fn by_name(&self, name: &str) -> Option<TypeId> {
+        self.by_name.get(name).copied()
+    }
+
+    fn build() -> Self {
+        let mut generator = SchemaSettings::default().into_generator();
+        for kind in KINDS {
+            (kind.shape.schema)(&mut generator);
+        }
+        let schemas = generator.take_definitions(false);
+        let objects = || schemas.iter().filter(|(_, schema)| schema.get("properties").is_some());
+        let by_name: HashMap<String, TypeId> =
+            objects().enumerate().map(|(index, (name, _))| (name.clone(), TypeId(index))).collect();
+        let definitions = objects()
+            .map(|(name, schema)| Definition { name: name.clone(), fields: fields(name, schema, &by_name) })
+            .collect();
+        Self { definitions, by_name }
+    }
+}
+
+fn fields(definition: &str, schema: &Value, by_name: &HashMap<String, TypeId>) -> BTreeMap<String, Field> {
+    let short = short_name(definition);
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    properties
+        .map(|(name, property)| {
+            let rule = lists::FIELDS.iter().find(|(kind, field, ..)| *kind == short && field == name);
+            let patch = rule.map_or(Patch::Replace, |(_, _, patch, _)| *patch);
+            (name.clone(), Field { kind: type_of(property, by_name), patch })
+        })
+        .collect()
+}
+
+/// `core.v1.Pod` of `io.k8s.api.core.v1.Pod`.
+pub(super) fn short_name(definition: &str) -> &str {
+    let apimachinery = definition.strip_prefix("io.k8s.apimachinery.pkg.apis.");
+    apimachinery.or_else(|| definition.strip_prefix("io.k8s.api.")).unwrap_or(definition)
+}
+
+fn type_of(schema: &Value, by_name: &HashMap<String, TypeId>) -> Type {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap_or(reference);
+        return named_type(name, by_name);
+    }
+    match (schema["type"].as_str(), schema["format"].as_str()) {
+        (Some("string"), Some("byte")) => Type::Bytes,
+        (Some("string"), _) => Type::Text,
+        (Some("integer"), Some("int32")) => Type::Integer(32),
+        (Some("integer"), _) => Type::Integer(64),
+        (Some("number"), _) => Type::Number,
+        (Some("boolean"), _) => Type::Bool,
+        (Some("array"), _) => Type::List(Box::new(type_of(&schema["items"], by_name))),
+        (Some("object"), _) if schema["additionalProperties"].is_object() => {
+            Type::Map(Box::new(type_of(&schema["additionalProperties"], by_name)))
+        }
+        _ => Type::Json,
+    }
+}
+
+fn named_type(name: &str, by_name: &HashMap<String, TypeId>) -> Type {
+    if let Some(id) = by_name.get(name) {
+        return Type::Object(*id);
+    }
+    match name.rsplit('.').next() {
+        Some("Quantity") => Type::Quantity,
+        Some("IntOrString") => Type::IntOrString,
+        Some("Time" | "MicroTime") => Type::Time,
+        _ => Type::Json,
+    }
+}
