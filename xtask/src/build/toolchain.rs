@@ -131,6 +131,21 @@ impl BpfToolchain {
             .env("CARGO_ENCODED_RUSTFLAGS", self.rustflags()))
     }
 
+    /// Copies an object without the debug information from which its BTF was made: nine tenths of it, which the agent
+    /// would carry. Without LLVM's tool the object is copied as it is.
+    ///
+    /// # Errors
+    /// When the tool fails or the copy cannot be written.
+    pub(crate) fn without_dwarf(&self, from: &Path, to: &Path) -> Result<()> {
+        let beside_llvm = Path::new(&self.llvm.debian_prefix()).join("bin/llvm-objcopy");
+        let tool = Some(beside_llvm).filter(|tool| tool.exists()).or_else(|| find_program("llvm-objcopy"));
+        if let Some(tool) = tool {
+            return Cmd::new(tool).arg("--strip-debug").arg(from).arg(to).run();
+        }
+        std::fs::copy(from, to).with_context(|| format!("cannot write {}", to.display()))?;
+        Ok(())
+    }
+
     /// The flags, in cargo's encoding: separated by the ASCII unit separator.
     fn rustflags(&self) -> String {
         let flags = [
