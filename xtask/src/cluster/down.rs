@@ -2,7 +2,6 @@
 //!
 //! It goes on after a failure, so that one stuck piece does not keep the others, and tells all failures at the end.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -98,14 +97,12 @@ fn engine_traces(state: &StateDir, record: &Record) -> Result<()> {
     if cgroups > 0 {
         println!("removed    {cgroups} cgroups of containers");
     }
-    let config = Path::new(engine::CONFIG_DIR);
-    if record.is_engine_config_ours && config.exists() {
-        std::fs::remove_dir_all(config).with_context(|| format!("cannot remove {}", config.display()))?;
-        println!("removed    {}", config.display());
-    }
     let mounts = mounts::unmount_below(&state.docker())?;
     if mounts > 0 {
         println!("unmounted  {mounts} file systems of the engine");
+    }
+    for trace in engine::remove_traces(&record.engine_traces)? {
+        println!("removed    {}", trace.display());
     }
     Ok(())
 }

@@ -22,8 +22,8 @@ pub(crate) struct Record {
     pub(crate) store: Store,
     /// Whether the container engine is ours to stop.
     pub(crate) is_engine_ours: bool,
-    /// Whether Docker's configuration directory is a trace of our engine: it was not there before.
-    pub(crate) is_engine_config_ours: bool,
+    /// What an engine leaves outside this directory and was not there before ours ran.
+    pub(crate) engine_traces: Vec<PathBuf>,
 }
 
 impl StateDir {
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(state.record().unwrap(), None);
         state.prepare().unwrap();
         let record =
-            Record { bin_dir: "/b".into(), store: Store::Etcd, is_engine_ours: true, is_engine_config_ours: false };
+            Record { bin_dir: "/b".into(), store: Store::Etcd, is_engine_ours: true, engine_traces: vec!["/t".into()] };
         state.write_record(&record).unwrap();
         assert_eq!(state.record().unwrap(), Some(record));
     }

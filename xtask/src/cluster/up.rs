@@ -72,9 +72,7 @@ fn record(state: &StateDir, bin_dir: &Path, store: Store) -> Result<Record> {
         bin_dir: bin_dir.to_owned(),
         store: earlier.as_ref().map_or(store, |earlier| earlier.store),
         is_engine_ours: earlier.as_ref().is_some_and(|earlier| earlier.is_engine_ours) || !engine::answers(),
-        is_engine_config_ours: earlier
-            .as_ref()
-            .map_or_else(|| !Path::new(engine::CONFIG_DIR).exists(), |earlier| earlier.is_engine_config_ours),
+        engine_traces: earlier.map_or_else(engine::absent_traces, |earlier| earlier.engine_traces),
     };
     if record.store != store {
         println!("the cluster in {} keeps its truth in the store that it was made with", state.root().display());
