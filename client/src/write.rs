@@ -188,6 +188,18 @@ impl WriteError {
         matches!(self, Self::Conflict(_) | Self::NotFound(_) | Self::AlreadyExists(_))
     }
 
+    /// What the server says, for people; what happened when it said nothing.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Conflict(message)
+            | Self::NotFound(message)
+            | Self::AlreadyExists(message)
+            | Self::NamespaceTerminating(message)
+            | Self::Refused { message, .. } => message.clone(),
+            Self::Unanswered(_) | Self::TimedOut => self.to_string(),
+        }
+    }
+
     fn from_kube(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::from_status(*status),

@@ -1,0 +1,81 @@
+//! The one set of informers that all controllers and the scheduler read.
+//!
+//! In: a client. Out: caches by kind, kept small: only the config maps, service accounts and
+//! leases that somebody reads, and no managed fields. What reads all kinds alike (garbage
+//! collection) keeps metadata of its own.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    coordination::v1::Lease,
+    core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
+    discovery::v1::EndpointSlice,
+};
+use kube::{Api, Client, Resource, runtime::watcher};
+use nodeplane_api::kinds::{self, Kind};
+use nodeplane_client::informer::{Informer, Object};
+
+/// Where nodes renew their leases.
+pub const LEASE_NAMESPACE: &str = "kube-node-lease";
+/// The service account that every namespace has.
+pub const DEFAULT_SERVICE_ACCOUNT: &str = "default";
+/// The config map with the cluster's CA that every namespace has.
+pub const ROOT_CA: &str = "kube-root-ca.crt";
+
+/// Informers by kind.
+#[derive(Clone)]
+pub struct Caches {
+    /// All namespaces.
+    pub namespaces: Arc<Informer<Namespace>>,
+    /// All nodes.
+    pub nodes: Arc<Informer<Node>>,
+    /// The leases of all nodes.
+    pub node_leases: Arc<Informer<Lease>>,
+    /// All pods.
+    pub pods: Arc<Informer<Pod>>,
+    /// All services.
+    pub services: Arc<Informer<Service>>,
+    /// All endpoints.
+    pub endpoints: Arc<Informer<Endpoints>>,
+    /// All endpoint slices.
+    pub endpoint_slices: Arc<Informer<EndpointSlice>>,
+    /// All deployments.
+    pub deployments: Arc<Informer<Deployment>>,
+    /// All replica sets.
+    pub replica_sets: Arc<Informer<ReplicaSet>>,
+    /// The service account [`DEFAULT_SERVICE_ACCOUNT`] of each namespace.
+    pub default_accounts: Arc<Informer<ServiceAccount>>,
+    /// The config map [`ROOT_CA`] of each namespace.
+    pub root_cas: Arc<Informer<ConfigMap>>,
+}
+
+impl Caches {
+    /// Starts all informers. Must be called inside a tokio runtime.
+    pub fn start(client: &Client) -> Self {
+        let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let leases = Informer::start(Api::namespaced(client.clone(), LEASE_NAMESPACE), watcher::Config::default());
+        Self {
+            namespaces: all(client, watcher::Config::default()),
+            nodes: all(client, watcher::Config::default()),
+            node_leases: Arc::new(leases),
+            pods: all(client, watcher::Config::default()),
+            services: all(client, watcher::Config::default()),
+            endpoints: all(client, watcher::Config::default()),
+            endpoint_slices: all(client, watcher::Config::default()),
+            deployments: all(client, watcher::Config::default()),
+            replica_sets: all(client, watcher::Config::default()),
+            default_accounts: all(client, named(DEFAULT_SERVICE_ACCOUNT)),
+            root_cas: all(client, named(ROOT_CA)),
+        }
+    }
+}
+
+fn all<K: Object + Resource<DynamicType = ()>>(client: &Client, config: watcher::Config) -> Arc<Informer<K>> {
+    Arc::new(Informer::start(Api::all(client.clone()), config))
+}
+
+/// The row of a typed kind in the table of kinds.
+pub fn row<K: Resource<DynamicType = ()>>() -> &'static Kind {
+    kinds::by_api_version(&K::api_version(&()), &K::kind(&())).expect("kinds with a controller are in the table")
+}
