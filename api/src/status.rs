@@ -218,6 +218,22 @@ impl fmt::Display for Status {
 
 impl std::error::Error for Status {}
 
+/// A value as Go's `%#v` prints it: texts quoted, `map[string]string{"a":"b"}`,
+/// `[]string{"a"}`; anything else as JSON.
+pub fn go_text(value: &Value) -> String {
+    match value {
+        Value::Object(map) if map.values().all(Value::is_string) => {
+            let entries: Vec<String> = map.iter().map(|(key, value)| format!("{key:?}:{value}")).collect();
+            format!("map[string]string{{{}}}", entries.join(", "))
+        }
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+            format!("[]string{{{}}}", items.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// Why a field is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldErrorKind {
@@ -276,6 +292,8 @@ pub struct FieldError {
     pub kind: FieldErrorKind,
     /// The offending value; null where the message does not quote one.
     pub value: Value,
+    /// How the message shows the value, where that is not how [`go_text`] does.
+    pub shown: Option<String>,
     /// What would be right.
     pub detail: String,
 }
@@ -290,10 +308,12 @@ impl FieldError {
                 | FieldErrorKind::Duplicate
                 | FieldErrorKind::NotSupported
                 | FieldErrorKind::NotFound
+                | FieldErrorKind::TooMany
         );
         let mut body = words.to_owned();
         if quotes_value {
-            body.push_str(&format!(": {}", self.value));
+            let shown = self.shown.clone().unwrap_or_else(|| go_text(&self.value));
+            body.push_str(&format!(": {shown}"));
         }
         if !self.detail.is_empty() {
             body.push_str(&format!(": {}", self.detail));
@@ -319,7 +339,7 @@ impl FieldErrors {
     }
 
     fn push(&mut self, path: impl Into<String>, kind: FieldErrorKind, value: Value, detail: impl Into<String>) {
-        self.0.push(FieldError { path: path.into(), kind, value, detail: detail.into() });
+        self.0.push(FieldError { path: path.into(), kind, value, shown: None, detail: detail.into() });
     }
 
     /// The field must be set.
@@ -335,6 +355,30 @@ impl FieldErrors {
     /// The value is malformed or out of range.
     pub fn invalid(&mut self, path: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) {
         self.push(path, FieldErrorKind::Invalid, value.into(), detail);
+    }
+
+    /// The value is malformed, and `shown` is how upstream would print it.
+    pub fn invalid_shown(&mut self, path: impl Into<String>, shown: impl Into<String>, detail: impl Into<String>) {
+        self.push(path, FieldErrorKind::Invalid, Value::Null, detail);
+        self.show_last(shown.into());
+    }
+
+    /// The value appears twice, and `shown` is how upstream would print it.
+    pub fn duplicate_shown(&mut self, path: impl Into<String>, shown: impl Into<String>) {
+        self.push(path, FieldErrorKind::Duplicate, Value::Null, "");
+        self.show_last(shown.into());
+    }
+
+    fn show_last(&mut self, shown: String) {
+        if let Some(last) = self.0.last_mut() {
+            last.shown = Some(shown);
+        }
+    }
+
+    /// The list has more than `limit` items.
+    pub fn too_many(&mut self, path: impl Into<String>, found: usize, limit: usize) {
+        let detail = format!("must have at most {limit} items");
+        self.push(path, FieldErrorKind::TooMany, found.into(), detail);
     }
 
     /// The value is not one of `supported` (listed sorted, as upstream does).

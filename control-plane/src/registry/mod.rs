@@ -3,6 +3,7 @@
 //! The generic verbs call a [`Strategy`] at fixed points; a kind with nothing special has none.
 
 pub mod admission;
+mod fields;
 pub mod metadata;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
