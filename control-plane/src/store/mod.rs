@@ -4,12 +4,17 @@
 //! revision of the last change, and a stream of every change after a revision. The store knows
 //! nothing of Kubernetes; the watch cache above it does.
 
+pub mod embedded;
 pub mod object;
 pub mod watch_cache;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+
+/// The largest value in bytes: what etcd takes by default in one request (1.5 MiB), less some
+/// room for the key and the conditions.
+pub const MAX_VALUE_BYTES: usize = (3 << 19) - 4096;
 
 /// A key with its newest value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,12 +117,14 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes a key whose revision is `expected`, and returns the revision of the deletion.
     async fn delete(&self, key: &str, expected: u64) -> Result<u64, StoreError>;
 
-    /// Every change under `prefix` with a revision above `after`, past ones first.
+    /// Every change under `prefix` with a revision above `after`, past ones first. `after` may lie
+    /// in the future.
     async fn watch(&self, prefix: &str, after: u64) -> Result<Changes, StoreError>;
 
     /// The newest revision.
     async fn revision(&self) -> Result<u64, StoreError>;
 
-    /// Forgets what happened before `revision`; newest values stay.
+    /// Forgets what happened before `revision`; newest values stay. The store can still be listed
+    /// at `revision` and watched after it. Nothing to do when it is forgotten already.
     async fn compact(&self, revision: u64) -> Result<(), StoreError>;
 }

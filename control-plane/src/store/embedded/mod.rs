@@ -1,0 +1,305 @@
+//! The store of a single server: one file, by redb.
+//!
+//! In: operations of the [`Store`] trait. Out: answers from snapshots, changes that are on disk
+//! before they are acknowledged. Reads run on blocking threads, writes on the one writer thread.
+//! A watch reads the log on disk from where it is; nothing is queued for it, so that it has no
+//! gaps, no duplicates and no memory to run out of. A file has one server at a time.
+
+mod tables;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    collections::VecDeque,
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use redb::{Database, DatabaseError, ReadableDatabase};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::{
+    tables::{Batch, Snapshot, Write},
+    writer::{Request, Work, Writer},
+};
+use super::{Change, Changes, Entry, MAX_VALUE_BYTES, Page, Store, StoreError};
+
+/// Memory for pages of the file.
+const CACHE_BYTES: usize = 64 << 20;
+/// Requests that may wait for the writer.
+const QUEUE: usize = 4096;
+/// Changes that a watch reads at a time.
+const WATCH_CHUNK: usize = 500;
+
+/// How much history is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Changes younger than this are kept...
+    pub age: Duration,
+    /// ...but never more than this many, to bound the file.
+    pub changes: u64,
+}
+
+impl Default for Retention {
+    /// 5 minutes, as the API server of upstream keeps in etcd.
+    fn default() -> Self {
+        Self { age: Duration::from_secs(300), changes: 50_000 }
+    }
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another server has it.
+    #[error("{0} is in use by another server")]
+    InUse(PathBuf),
+    /// It cannot be read or written.
+    #[error("opening {path}: {source}")]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: redb::Error,
+    },
+}
+
+/// A store in one file.
+pub struct EmbeddedStore {
+    reader: Reader,
+    requests: Option<mpsc::Sender<Request>>,
+    newest: watch::Receiver<u64>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl EmbeddedStore {
+    /// Opens the file, or makes it (mode 0600). Blocks while a file that was not closed is
+    /// checked.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_with(path, Retention::default())
+    }
+
+    /// The same with another retention.
+    pub fn open_with(path: &Path, retention: Retention) -> Result<Self, OpenError> {
+        let failed = |source: redb::Error| OpenError::Failed { path: path.to_owned(), source };
+        make_file(path).map_err(|error| failed(error.into()))?;
+        let database = match Database::builder().set_cache_size(CACHE_BYTES).create(path) {
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse(path.to_owned())),
+            opened => opened.map_err(|error| failed(error.into()))?,
+        };
+        let database = Arc::new(database);
+        let newest = watch::channel(prepare(&database).map_err(failed)?).0;
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let (reader, receiver) = (Reader(database.clone()), newest.subscribe());
+        let writer = Writer::new(database, queue, newest, retention);
+        let writer = thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
+        let writer = writer.map_err(|error| failed(error.into()))?;
+        Ok(Self { reader, requests: Some(requests), newest: receiver, writer: Some(writer) })
+    }
+
+    async fn request(&self, work: Work) -> Result<u64, StoreError> {
+        let gone = || unavailable(anyhow::anyhow!("the writer has stopped"));
+        let (answer, answered) = oneshot::channel();
+        let requests = self.requests.as_ref().ok_or_else(gone)?;
+        requests.send(Request { work, answer }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for EmbeddedStore {
+    /// Waits for the writer, so that the file is free when no watch is left either.
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has said so.
+            let _ = writer.join();
+        }
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        let key = key.to_owned();
+        self.reader.read(move |snapshot| Ok(snapshot.get(&key)?)).await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        start: Option<&str>,
+        revision: Option<u64>,
+        limit: u64,
+    ) -> Result<Page, StoreError> {
+        let (prefix, start) = (prefix.to_owned(), start.map(str::to_owned));
+        let read = move |snapshot: &Snapshot| {
+            let revision = revision.unwrap_or(snapshot.newest());
+            snapshot.check_readable(revision)?;
+            Ok(snapshot.list(&prefix, start.as_deref(), revision, limit)?)
+        };
+        self.reader.read(read).await
+    }
+
+    async fn create(&self, key: &str, value: Bytes) -> Result<u64, StoreError> {
+        check_size(&value)?;
+        self.request(Work::Write(Write::Create { key: key.to_owned(), value })).await
+    }
+
+    async fn update(&self, key: &str, value: Bytes, expected: u64) -> Result<u64, StoreError> {
+        check_size(&value)?;
+        self.request(Work::Write(Write::Update { key: key.to_owned(), value, expected })).await
+    }
+
+    async fn delete(&self, key: &str, expected: u64) -> Result<u64, StoreError> {
+        self.request(Work::Write(Write::Delete { key: key.to_owned(), expected })).await
+    }
+
+    async fn watch(&self, prefix: &str, after: u64) -> Result<Changes, StoreError> {
+        self.reader.read(move |snapshot| check_watchable(snapshot, after)).await?;
+        let tail = Tail {
+            reader: self.reader.clone(),
+            newest: self.newest.clone(),
+            prefix: Arc::from(prefix),
+            position: after,
+            chunk: VecDeque::new(),
+            ended: false,
+        };
+        Ok(stream::unfold(tail, Tail::next).boxed())
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.reader.read(|snapshot| Ok(snapshot.newest())).await
+    }
+
+    async fn compact(&self, revision: u64) -> Result<(), StoreError> {
+        self.request(Work::Compact(revision)).await.map(drop)
+    }
+}
+
+/// Reads from snapshots.
+#[derive(Clone)]
+struct Reader(Arc<Database>);
+
+impl Reader {
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Snapshot) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let database = self.0.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let transaction = database.begin_read().map_err(|error| ReadError::Disk(error.into()))?;
+            read(&Snapshot::new(&transaction)?)
+        });
+        match reading.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(ReadError::Refused(error))) => Err(error),
+            Ok(Err(ReadError::Disk(error))) => Err(unavailable(error)),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+}
+
+/// A read that failed, or that may not be.
+enum ReadError {
+    Disk(redb::Error),
+    Refused(StoreError),
+}
+
+impl From<redb::Error> for ReadError {
+    fn from(error: redb::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// A watch: a place in the log.
+struct Tail {
+    reader: Reader,
+    newest: watch::Receiver<u64>,
+    prefix: Arc<str>,
+    /// Everything up to this revision is delivered or in the chunk.
+    position: u64,
+    chunk: VecDeque<Change>,
+    ended: bool,
+}
+
+impl Tail {
+    async fn next(mut self) -> Option<(Result<Change, StoreError>, Self)> {
+        while !self.ended {
+            if let Some(change) = self.chunk.pop_front() {
+                return Some((Ok(change), self));
+            }
+            if let Err(error) = self.advance().await {
+                self.ended = true;
+                return Some((Err(error), self));
+            }
+        }
+        None
+    }
+
+    /// Waits for changes after the position and reads some.
+    async fn advance(&mut self) -> Result<(), StoreError> {
+        let position = self.position;
+        let gone = |_| unavailable(anyhow::anyhow!("the writer has stopped"));
+        self.newest.wait_for(|newest| *newest > position).await.map_err(gone)?;
+        let prefix = self.prefix.clone();
+        let read = move |snapshot: &Snapshot| {
+            check_watchable(snapshot, position)?;
+            Ok(snapshot.changes(&prefix, position, WATCH_CHUNK)?)
+        };
+        let (changes, upto) = self.reader.read(read).await?;
+        self.chunk.extend(changes);
+        self.position = upto;
+        Ok(())
+    }
+}
+
+/// A watch may start in the future, but not in what has been compacted.
+fn check_watchable(snapshot: &Snapshot, after: u64) -> Result<(), ReadError> {
+    if after < snapshot.compacted() {
+        return Err(StoreError::Compacted { oldest: snapshot.compacted() }.into());
+    }
+    Ok(())
+}
+
+fn check_size(value: &Bytes) -> Result<(), StoreError> {
+    if value.len() > MAX_VALUE_BYTES { Err(StoreError::TooLarge) } else { Ok(()) }
+}
+
+/// The file is private from its first byte, and its name survives a power failure.
+fn make_file(path: &Path) -> io::Result<()> {
+    let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match new {
+        Ok(_) => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the tables when they are missing, and gives the newest revision.
+fn prepare(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_write()?;
+    let newest = Batch::new(&transaction)?.newest();
+    transaction.commit()?;
+    Ok(newest)
+}
+
+fn unavailable(error: impl Into<anyhow::Error>) -> StoreError {
+    StoreError::Unavailable(error.into())
+}

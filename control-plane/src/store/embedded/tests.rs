@@ -1,0 +1,1 @@
+//! What only this store promises: the file, the lock, the retention.
