@@ -71,9 +71,9 @@ impl Workspace {
         self.root.join("target/pause")
     }
 
-    /// The sample HTTP server of `examples/hello`.
-    pub(crate) fn hello(&self) -> PathBuf {
-        self.root.join("target/hello")
+    /// The sample HTTP server of `examples/hello`, beside the host programs.
+    pub(crate) fn hello(&self, profile: Profile) -> PathBuf {
+        self.bin_dir(profile).join("hello")
     }
 
     /// Where a tool that only the build needs is compiled.

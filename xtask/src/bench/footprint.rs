@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, state: &StateDir, runs: u16) -> Result<
 fn measure(workspace: &Workspace, state: &StateDir, runs: u16) -> Result<String> {
     let bin_dir = workspace.bin_dir(Profile::Release);
     up::start(state, &bin_dir, Store::Embedded)?;
-    images::ensure_hello(workspace, state)?;
+    images::ensure_hello(&workspace.hello(Profile::Release), state)?;
     std::thread::sleep(REST);
     let memory = memory(state)?;
 

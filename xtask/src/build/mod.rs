@@ -13,8 +13,10 @@ use crate::cmd::Cmd;
 use crate::workspace::{BINARIES, Profile, Workspace, cargo};
 use toolchain::{BpfToolchain, TARGET, Verb};
 
-/// Programs of one file that belong to no crate: the pause program and the sample.
-pub(crate) const STATIC_PROGRAMS: [&str; 2] = ["node-agent/pause/main.rs", "examples/hello/main.rs"];
+/// Programs of one file that belong to no crate.
+pub(crate) const STATIC_PROGRAMS: [&str; 2] = [PAUSE, HELLO];
+const PAUSE: &str = "node-agent/pause/main.rs";
+const HELLO: &str = "examples/hello/main.rs";
 
 /// Builds everything.
 ///
@@ -23,19 +25,18 @@ pub(crate) const STATIC_PROGRAMS: [&str; 2] = ["node-agent/pause/main.rs", "exam
 pub(crate) fn all(workspace: &Workspace, profile: Profile) -> Result<()> {
     embedded(workspace)?;
     host(workspace, profile)?;
+    static_program(workspace, HELLO, &workspace.hello(profile))?;
     let bin_dir = workspace.bin_dir(profile);
     println!("built: {} in {}", BINARIES.join(", "), bin_dir.display());
     Ok(())
 }
 
-/// Builds what the agent embeds and the sample program.
+/// Builds what the agent embeds.
 ///
 /// # Errors
 /// When a toolchain is missing or a build fails.
 pub(crate) fn embedded(workspace: &Workspace) -> Result<()> {
-    let [pause, hello] = STATIC_PROGRAMS;
-    static_program(workspace, pause, &workspace.pause())?;
-    static_program(workspace, hello, &workspace.hello())?;
+    static_program(workspace, PAUSE, &workspace.pause())?;
     bpf(workspace)
 }
 

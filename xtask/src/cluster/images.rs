@@ -13,7 +13,6 @@ use tar::{Builder, EntryType, Header};
 use super::engine::docker;
 use super::state::StateDir;
 use crate::cmd::{Cmd, find_program};
-use crate::workspace::Workspace;
 
 /// The sample's image.
 pub(crate) const HELLO: &str = "nodeplane/hello:1";
@@ -24,13 +23,13 @@ pub(crate) const OURS: [&str; 2] = [HELLO, "nodeplane/pause:1"];
 /// The label by which an image tells what it was made of.
 const CONTENT: &str = "nodeplane.content";
 
-/// Makes the sample's image unless the engine has it already; gives whether it was made.
+/// Makes the sample's image from its server unless the engine has it already; gives whether it was made.
 ///
 /// # Errors
 /// When a program is missing or the engine refuses.
-pub(crate) fn ensure_hello(workspace: &Workspace, state: &StateDir) -> Result<bool> {
+pub(crate) fn ensure_hello(hello: &Path, state: &StateDir) -> Result<bool> {
     let busybox = find_program("busybox").context("busybox is missing: run `cargo xtask setup`")?;
-    let content = hello_tar(&workspace.hello(), &busybox)?;
+    let content = hello_tar(hello, &busybox)?;
     let digest = digest(&content);
     let label = docker(["image", "inspect", "--format", &format!("{{{{index .Config.Labels \"{CONTENT}\"}}}}"), HELLO]);
     if label.read().is_ok_and(|found| found == digest) {

@@ -28,7 +28,7 @@ pub(crate) fn run(workspace: &Workspace, state: &StateDir, store: Store, profile
     setup::run(workspace)?;
     build::all(workspace, profile)?;
     start(state, &workspace.bin_dir(profile), store)?;
-    if images::ensure_hello(workspace, state)? {
+    if images::ensure_hello(&workspace.hello(profile), state)? {
         println!("image      {}", images::HELLO);
     }
     sample::apply(workspace, &kubectl)?;

@@ -22,30 +22,29 @@ pub(crate) struct Apt {
 }
 
 impl Apt {
-    /// Installs `packages`, after refreshing the lists when they do not know one of them.
+    /// Installs those of `packages` that are not installed, after refreshing the lists when they do not know one of them.
     ///
     /// # Errors
     /// When the lists cannot be refreshed or a package cannot be installed.
     pub(crate) fn install(&mut self, packages: &[&str]) -> Result<()> {
-        if !self.knows_all(packages)? {
+        let missing: Vec<_> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if !knows_all(&missing)? {
             self.refresh()?;
         }
         let _quiet_services = ServicesStayDown::begin()?;
-        if let Err(stale) = install(packages) {
+        if let Err(stale) = install(&missing) {
             // An old list names files that the mirror no longer has.
             if self.is_fresh {
                 return Err(stale);
             }
             self.refresh()?;
-            install(packages)?;
+            install(&missing)?;
         }
-        done("packages", &packages.join(" "));
+        done("packages", &missing.join(" "));
         Ok(())
-    }
-
-    fn knows_all(&self, packages: &[&str]) -> Result<bool> {
-        let policy = Cmd::new("apt-cache").arg("policy").args(packages).env("LC_ALL", "C").read()?;
-        Ok(candidates(&policy) == packages.len())
     }
 
     fn refresh(&mut self) -> Result<()> {
@@ -65,6 +64,16 @@ fn install(packages: &[&str]) -> Result<()> {
         .limit(LIMIT)
         .long_step(format!("apt-get install {}", packages.join(" ")))
         .run()
+}
+
+fn is_installed(package: &str) -> bool {
+    let status = Cmd::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]).read();
+    status.is_ok_and(|status| status == "installed")
+}
+
+fn knows_all(packages: &[&str]) -> Result<bool> {
+    let policy = Cmd::new("apt-cache").arg("policy").args(packages).env("LC_ALL", "C").read()?;
+    Ok(candidates(&policy) == packages.len())
 }
 
 /// How many packages of `apt-cache policy` can be installed.

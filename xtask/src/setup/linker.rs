@@ -11,7 +11,7 @@ use crate::build::toolchain::cargo_bin;
 use crate::workspace::{Workspace, cargo};
 
 /// The version that the project is tested with.
-const VERSION: &str = "0.13";
+const VERSION: &str = "~0.13.0";
 
 /// Installs the linker, and first the LLVM that it links.
 ///

@@ -84,7 +84,7 @@ fn docker() -> Option<String> {
 }
 
 /// It is copied into an image without libraries, so it must be the static build.
-pub(crate) fn static_busybox() -> Option<String> {
+fn static_busybox() -> Option<String> {
     let file = find_program("busybox")?;
     let needs_libraries = Cmd::new("ldd").arg(&file).succeeds();
     (!needs_libraries).then(|| file.display().to_string())
