@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::{
-    informer::{Informer, Mark, Object},
+    informer::{Change, Informer, Mark, Object},
     queue::Queue,
     write::{Hands, Write, WriteError},
 };
@@ -209,16 +209,29 @@ impl Controller {
 
     /// Reads `informer`, and works on `keys(object)` whenever an object changes: the keys of the
     /// object as it was and as it is.
-    pub fn on<K>(mut self, informer: &Arc<Informer<K>>, keys: impl Fn(&K) -> Vec<Key> + Send + Sync + 'static) -> Self
+    pub fn on<K>(self, informer: &Arc<Informer<K>>, keys: impl Fn(&K) -> Vec<Key> + Send + Sync + 'static) -> Self
+    where
+        K: Object + Resource<DynamicType = ()>,
+    {
+        let of_both = move |change: &Change<'_, K>| {
+            let objects = change.old.into_iter().chain(change.new);
+            objects.flat_map(|object| keys(object)).collect::<Vec<_>>()
+        };
+        self.on_change(informer, of_both)
+    }
+
+    /// Reads `informer`, and works on `keys(change)` whenever an object changes: for mappings that
+    /// care what changed.
+    pub fn on_change<K>(
+        mut self,
+        informer: &Arc<Informer<K>>,
+        keys: impl Fn(&Change<'_, K>) -> Vec<Key> + Send + Sync + 'static,
+    ) -> Self
     where
         K: Object + Resource<DynamicType = ()>,
     {
         let queue = self.queue.clone();
-        informer.on_change(move |change| {
-            for object in change.old.into_iter().chain(change.new) {
-                keys(object).into_iter().for_each(|key| queue.add(key));
-            }
-        });
+        informer.on_change(move |change| keys(change).into_iter().for_each(|key| queue.add(key)));
         self.views.push(informer.clone());
         self
     }

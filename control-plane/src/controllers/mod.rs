@@ -6,6 +6,7 @@
 
 pub mod caches;
 pub mod deployment;
+pub mod endpoints;
 pub mod ownership;
 pub mod pod_facts;
 pub mod replicaset;
