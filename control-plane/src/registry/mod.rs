@@ -3,12 +3,19 @@
 //! The generic verbs call a [`Strategy`] at fixed points; a kind with nothing special has none.
 
 pub mod admission;
+mod claims;
+mod cluster_ips;
 mod fields;
 pub mod metadata;
+mod node_ports;
+mod ranges;
+mod repair;
+mod service;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use nodeplane_api::{
     kinds::Kind,
     names,
@@ -16,6 +23,7 @@ use nodeplane_api::{
 };
 use serde_json::Value;
 
+use self::service::ServiceStrategy;
 use crate::store::{Store, StoreError};
 
 pub use metadata::{validate_meta, validate_meta_update};
@@ -23,6 +31,7 @@ pub use metadata::{validate_meta, validate_meta_update};
 /// The strategies of all kinds, with the allocators that some of them need.
 pub struct Registry {
     plain: Plain,
+    service: ServiceStrategy,
 }
 
 /// What the registry must know about the cluster.
@@ -39,19 +48,23 @@ impl Registry {
     pub const REPAIR_PERIOD: Duration = Duration::from_secs(180);
 
     /// The registry over a store.
-    pub fn new(_store: Arc<dyn Store>, _config: RegistryConfig) -> Self {
-        Self { plain: Plain }
+    pub fn new(store: Arc<dyn Store>, config: RegistryConfig) -> Self {
+        let RegistryConfig { store_prefix, service_cidr } = config;
+        Self { plain: Plain, service: ServiceStrategy::new(&store, &store_prefix, service_cidr) }
     }
 
     /// What differs for this kind.
-    pub fn strategy(&self, _kind: &Kind) -> &dyn Strategy {
-        &self.plain
+    pub fn strategy(&self, kind: &Kind) -> &dyn Strategy {
+        match (kind.group, kind.kind) {
+            ("", "Service") => &self.service,
+            _ => &self.plain,
+        }
     }
 
     /// Brings reservations (ClusterIPs, node ports) in line with the stored Services. Run it
     /// once before serving and then every [`Registry::REPAIR_PERIOD`].
     pub async fn repair(&self) -> Result<(), StoreError> {
-        Ok(())
+        self.service.repair(Timestamp::now()).await
     }
 }
 

@@ -1,0 +1,144 @@
+//! ClusterIPs: one address of the service range per Service, by request or at random.
+//!
+//! In: Services on their way into the store. Out: Services with `spec.clusterIP` and
+//! `spec.clusterIPs`, or the refusal. The claims are in the store, see [`super::claims`].
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use jiff::Timestamp;
+use nodeplane_api::{
+    kinds, meta,
+    status::{FieldErrors, Status, go_text},
+};
+use serde_json::{Value, json};
+
+use super::{
+    claims::{Claims, Holder, Taken},
+    ranges::{Range, RangeError},
+};
+use crate::store::{Store, StoreError};
+
+/// The allocator of ClusterIPs.
+pub(super) struct ClusterIps {
+    range: Range,
+    cidr: (Ipv4Addr, u8),
+}
+
+impl ClusterIps {
+    /// An allocator over the addresses of `cidr` but its first (the network) and its last.
+    pub(super) fn new(store: Arc<dyn Store>, store_prefix: &str, cidr: (Ipv4Addr, u8)) -> Self {
+        let (network, last) = bounds(cidr);
+        let size = last - network;
+        let (first, last) = if size < 2 { (network, last) } else { (network + 1, last - 1) };
+        // As many as upstream keeps for requests by hand (KEP-3070).
+        let by_hand = if size < 16 { 0 } else { (size / 16).clamp(16, 256) };
+        let claims = Claims::new(store, store_prefix, "serviceips");
+        let range = Range::new(claims, first, last, by_hand, |item| Ipv4Addr::from_bits(item).to_string());
+        let network = Ipv4Addr::from_bits(network);
+        Self { range, cidr: (network, cidr.1) }
+    }
+
+    /// The claims on addresses.
+    pub(super) fn claims(&self) -> &Claims {
+        self.range.claims()
+    }
+
+    /// Gives a Service the address that it asks for, or any. What cannot be an address is left
+    /// for the validation to refuse. With `dry_run` nothing is kept.
+    pub(super) async fn allocate(&self, service: &mut Value, now: Timestamp, dry_run: bool) -> Result<(), Status> {
+        let holder = Holder::of(service);
+        let asked = service["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
+        if asked.is_empty() {
+            let item = self.range.take_any(&holder, now, dry_run).await.map_err(refuse_any)?;
+            let address = Ipv4Addr::from_bits(item).to_string();
+            service["spec"]["clusterIPs"] = json!([address]);
+            service["spec"]["clusterIP"] = address.into();
+            return Ok(());
+        }
+        match asked.parse::<Ipv4Addr>() {
+            Ok(address) => self.take(service, address, &holder, now, dry_run).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn take(
+        &self,
+        service: &Value,
+        address: Ipv4Addr,
+        holder: &Holder,
+        now: Timestamp,
+        dry_run: bool,
+    ) -> Result<(), Status> {
+        let item = address.to_bits();
+        if !self.range.contains(item) {
+            let (network, length) = self.cidr;
+            let why = format!(
+                "the provided IP ({address}) is not in the valid range. The range of valid IPs is {network}/{length}"
+            );
+            return Err(refuse(service, address, &why));
+        }
+        let free = if dry_run {
+            self.range.is_free(item, holder).await
+        } else {
+            self.range.take(item, holder, now).await.map(|taken| taken != Taken::ByAnother)
+        };
+        match free {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(refuse(service, address, "provided IP is already allocated")),
+            Err(error) => Err(Status::unavailable(error)),
+        }
+    }
+
+    /// Gives back the addresses that `service` has and `kept` has not.
+    pub(super) async fn release(&self, service: &Value, kept: Option<&Value>) -> Result<(), StoreError> {
+        let keeps: Vec<&str> = kept.map(addresses).unwrap_or_default();
+        for address in addresses(service) {
+            if !keeps.contains(&address) {
+                self.claims().give_back(address, meta::uid(service)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The addresses of a Service; none for headless ones and external names.
+pub(super) fn addresses(service: &Value) -> Vec<&str> {
+    let spec = &service["spec"];
+    let mut found: Vec<&str> = spec["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if let Some(first) = spec["clusterIP"].as_str()
+        && !found.contains(&first)
+    {
+        found.push(first);
+    }
+    found.retain(|address| address.parse::<Ipv4Addr>().is_ok());
+    found
+}
+
+/// The first and the last address of a range, as numbers.
+fn bounds((network, length): (Ipv4Addr, u8)) -> (u32, u32) {
+    let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
+    let network = network.to_bits() & mask;
+    (network, network | !mask)
+}
+
+fn refuse(service: &Value, address: Ipv4Addr, why: &str) -> Status {
+    let mut errors = FieldErrors::default();
+    let asked = json!(addresses(service));
+    errors.invalid_shown("spec.clusterIPs", go_text(&asked), format!("failed to allocate IP {address}: {why}"));
+    invalid_service(service, &errors)
+}
+
+fn refuse_any(error: RangeError) -> Status {
+    match error {
+        RangeError::Full => Status::internal("failed to allocate a serviceIP: range is full"),
+        RangeError::Store(error) => Status::unavailable(error),
+    }
+}
+
+/// 422 for a Service.
+pub(super) fn invalid_service(service: &Value, errors: &FieldErrors) -> Status {
+    match kinds::by_plural("", "v1", "services") {
+        Some(kind) => Status::invalid(kind, meta::name(service), errors),
+        None => Status::internal("services are not served"),
+    }
+}

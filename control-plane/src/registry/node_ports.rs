@@ -1,0 +1,172 @@
+//! Node ports: ports that every node opens for a Service of type NodePort or LoadBalancer.
+//!
+//! In: Services on their way into the store. Out: Services with `spec.ports[*].nodePort` and
+//! `spec.healthCheckNodePort`, or the refusal. The claims are in the store, see
+//! [`super::claims`].
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use jiff::Timestamp;
+use nodeplane_api::{
+    meta,
+    status::{FieldErrors, Status},
+};
+use serde_json::Value;
+
+use super::{
+    claims::{Claims, Holder, Taken},
+    cluster_ips::invalid_service,
+    fields::At,
+    ranges::{Range, RangeError},
+};
+use crate::store::{Store, StoreError};
+
+/// Upstream's default `--service-node-port-range`.
+const FIRST: u32 = 30_000;
+const LAST: u32 = 32_767;
+/// As many as upstream keeps for requests by hand (KEP-3668).
+const BY_HAND: u32 = 86;
+
+/// The allocator of node ports.
+pub(super) struct NodePorts {
+    range: Range,
+}
+
+impl NodePorts {
+    /// An allocator over 30000-32767.
+    pub(super) fn new(store: Arc<dyn Store>, store_prefix: &str) -> Self {
+        let claims = Claims::new(store, store_prefix, "servicenodeports");
+        Self { range: Range::new(claims, FIRST, LAST, BY_HAND, |item| item.to_string()) }
+    }
+
+    /// The claims on ports.
+    pub(super) fn claims(&self) -> &Claims {
+        self.range.claims()
+    }
+
+    /// Gives every port of a Service that needs one a node port, the one it asks for or any.
+    /// With `dry_run` nothing is kept.
+    pub(super) async fn allocate(&self, service: &mut Value, now: Timestamp, dry_run: bool) -> Result<(), Status> {
+        let holder = Holder::of(service);
+        let asked: Vec<(String, u32)> = asked_for(service);
+        for (path, port) in &asked {
+            self.take(service, path, *port, &holder, now, dry_run).await?;
+        }
+        let mut mine: BTreeSet<u32> = asked.into_iter().map(|(_, port)| port).collect();
+        for field in missing(service) {
+            let port = self.any_besides(&mine, &holder, now, dry_run).await?;
+            mine.insert(port);
+            if let Some(place) = service.pointer_mut(&field) {
+                place["nodePort"] = port.into();
+            }
+        }
+        if needs_health_check(service) && service["spec"]["healthCheckNodePort"].as_u64().unwrap_or(0) == 0 {
+            let port = self.any_besides(&mine, &holder, now, dry_run).await?;
+            service["spec"]["healthCheckNodePort"] = port.into();
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        service: &Value,
+        path: &str,
+        port: u32,
+        holder: &Holder,
+        now: Timestamp,
+        dry_run: bool,
+    ) -> Result<(), Status> {
+        if !self.range.contains(port) {
+            let why = format!("provided port is not in the valid range. The range of valid ports is {FIRST}-{LAST}");
+            return Err(refuse(service, path, port, &why));
+        }
+        let free = if dry_run {
+            self.range.is_free(port, holder).await
+        } else {
+            self.range.take(port, holder, now).await.map(|taken| taken != Taken::ByAnother)
+        };
+        match free {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(refuse(service, path, port, "provided port is already allocated")),
+            Err(error) => Err(Status::unavailable(error)),
+        }
+    }
+
+    /// A dry run may find the same free port twice, so that the ones found are passed along.
+    async fn any_besides(
+        &self,
+        mine: &BTreeSet<u32>,
+        holder: &Holder,
+        now: Timestamp,
+        dry_run: bool,
+    ) -> Result<u32, Status> {
+        loop {
+            match self.range.take_any(holder, now, dry_run).await {
+                Ok(port) if dry_run && mine.contains(&port) => {}
+                Ok(port) => return Ok(port),
+                Err(RangeError::Full) => {
+                    return Err(Status::internal("failed to allocate a nodePort: range is full"));
+                }
+                Err(RangeError::Store(error)) => return Err(Status::unavailable(error)),
+            }
+        }
+    }
+
+    /// Gives back the ports that `service` has and `kept` has not.
+    pub(super) async fn release(&self, service: &Value, kept: Option<&Value>) -> Result<(), StoreError> {
+        let keeps: BTreeSet<u32> = kept.map(ports).unwrap_or_default();
+        for port in ports(service).difference(&keeps) {
+            self.claims().give_back(&port.to_string(), meta::uid(service)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The node ports of a Service.
+pub(super) fn ports(service: &Value) -> BTreeSet<u32> {
+    asked_for(service).into_iter().map(|(_, port)| port).collect()
+}
+
+/// Whether the nodes tell a load balancer on a port of their own if they have a backend.
+pub(super) fn needs_health_check(service: &Value) -> bool {
+    let spec = &service["spec"];
+    spec["type"] == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local"
+}
+
+/// Whether a Service has node ports.
+pub(super) fn needs_node_ports(service: &Value) -> bool {
+    let spec = &service["spec"];
+    match spec["type"].as_str() {
+        Some("NodePort") => true,
+        Some("LoadBalancer") => spec["allocateLoadBalancerNodePorts"] != false,
+        _ => false,
+    }
+}
+
+/// The node ports that a Service names, with their field paths.
+fn asked_for(service: &Value) -> Vec<(String, u32)> {
+    let spec = At::root(service).field("spec");
+    let mut fields: Vec<At<'_>> = spec.field("ports").items().map(|port| port.field("nodePort")).collect();
+    fields.push(spec.field("healthCheckNodePort"));
+    let named = fields.into_iter().filter_map(|field| {
+        let port = u32::try_from(field.integer()?).ok().filter(|port| *port != 0)?;
+        Some((field.path, port))
+    });
+    named.collect()
+}
+
+/// JSON pointers of the ports that lack a node port and need one.
+fn missing(service: &Value) -> Vec<String> {
+    if !needs_node_ports(service) {
+        return Vec::new();
+    }
+    let ports = service["spec"]["ports"].as_array().into_iter().flatten().enumerate();
+    let lacking = ports.filter(|(_, port)| port["nodePort"].as_i64().unwrap_or(0) == 0);
+    lacking.map(|(index, _)| format!("/spec/ports/{index}")).collect()
+}
+
+fn refuse(service: &Value, path: &str, port: u32, why: &str) -> Status {
+    let mut errors = FieldErrors::default();
+    errors.invalid(path, port, why);
+    invalid_service(service, &errors)
+}
