@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use crate::build::toolchain::{BpfToolchain, Verb, cargo_bin};
 use crate::build::{self, STATIC_PROGRAMS};
 use crate::cmd::{Cmd, find_program};
+use crate::setup;
 use crate::workspace::{Workspace, cargo};
 
 /// Runs every check.
@@ -18,6 +19,7 @@ use crate::workspace::{Workspace, cargo};
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     form(workspace)?;
     laws::check(workspace)?;
+    setup::tools(workspace)?;
     build::embedded(workspace)?;
     println!("lint: clippy for the host");
     cargo(workspace).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).stream()?;

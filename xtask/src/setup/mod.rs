@@ -26,19 +26,27 @@ const BPFFS: &str = "/sys/fs/bpf";
 /// Debian's compiler with a prebuilt BPF core, its cargo and its clippy.
 const BPF_RUST: [&str; 4] = ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf", "rust-web-clippy"];
 
-/// Finds or installs everything.
+/// Finds or installs everything, and makes this machine able to load BPF programs.
 ///
 /// # Errors
-/// When this machine is not supported and something is missing, or an installation fails.
+/// When this machine is not supported and something is missing, or a step fails.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    tools(workspace)?;
+    mount_bpffs()?;
+    advise_components(workspace);
+    Ok(())
+}
+
+/// Finds or installs the programs that builds and checks call; root is needed only when one is missing.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn tools(workspace: &Workspace) -> Result<()> {
     require_architecture()?;
     let os = Os::parse(&std::fs::read_to_string("/etc/os-release").unwrap_or_default());
     let mut apt = Apt::default();
     packages(&os, &mut apt)?;
-    bpf_toolchain(workspace, &os, &mut apt)?;
-    mount_bpffs()?;
-    advise_components(workspace);
-    Ok(())
+    bpf_toolchain(workspace, &os, &mut apt)
 }
 
 /// One line about something that was already there.
