@@ -5,6 +5,7 @@
 //! nothing of Kubernetes; the watch cache above it does.
 
 pub mod embedded;
+pub mod etcd;
 pub mod object;
 pub mod watch_cache;
 
@@ -99,7 +100,7 @@ pub trait Store: Send + Sync + 'static {
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
 
     /// At most `limit` entries (0: all) whose key starts with `prefix` and is `>= start` (when
-    /// given), as of `revision` (`None`: the newest).
+    /// given), as of `revision` (`None` or 0: the newest).
     async fn list(
         &self,
         prefix: &str,
@@ -118,7 +119,7 @@ pub trait Store: Send + Sync + 'static {
     async fn delete(&self, key: &str, expected: u64) -> Result<u64, StoreError>;
 
     /// Every change under `prefix` with a revision above `after`, past ones first. `after` may lie
-    /// in the future.
+    /// in the future. [`StoreError::Compacted`] comes from the call or as the first item.
     async fn watch(&self, prefix: &str, after: u64) -> Result<Changes, StoreError>;
 
     /// The newest revision.

@@ -141,7 +141,7 @@ impl Store for EmbeddedStore {
     ) -> Result<Page, StoreError> {
         let (prefix, start) = (prefix.to_owned(), start.map(str::to_owned));
         let read = move |snapshot: &Snapshot| {
-            let revision = revision.unwrap_or(snapshot.newest());
+            let revision = revision.filter(|revision| *revision > 0).unwrap_or(snapshot.newest());
             snapshot.check_readable(revision)?;
             Ok(snapshot.list(&prefix, start.as_deref(), revision, limit)?)
         };
