@@ -1,7 +1,11 @@
 //! The maps, as `nodeplane_ebpf_abi::maps` describes them, and the constants set at load time.
+//!
+//! Those that the agent fills take memory as they fill: a small cluster shall not pay for the
+//! capacity of a large one.
 
 use aya_ebpf::{
     Global,
+    bindings::BPF_F_NO_PREALLOC,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray},
 };
@@ -21,11 +25,11 @@ use nodeplane_ebpf_abi::{
 pub(crate) static RANGES: Global<Ranges> = Global::new(Ranges::NONE);
 
 #[map(name = "NP_FRONTENDS")]
-pub(crate) static FRONTENDS: HashMap<SvcKey, SvcVal> = HashMap::pinned(maps::FRONTENDS.capacity, 0);
+pub(crate) static FRONTENDS: HashMap<SvcKey, SvcVal> = HashMap::pinned(maps::FRONTENDS.capacity, BPF_F_NO_PREALLOC);
 #[map(name = "NP_SLOTS")]
-pub(crate) static SLOTS: HashMap<SlotKey, u32> = HashMap::pinned(maps::SLOTS.capacity, 0);
+pub(crate) static SLOTS: HashMap<SlotKey, u32> = HashMap::pinned(maps::SLOTS.capacity, BPF_F_NO_PREALLOC);
 #[map(name = "NP_BACKENDS")]
-pub(crate) static BACKENDS: HashMap<u32, BackendVal> = HashMap::pinned(maps::BACKENDS.capacity, 0);
+pub(crate) static BACKENDS: HashMap<u32, BackendVal> = HashMap::pinned(maps::BACKENDS.capacity, BPF_F_NO_PREALLOC);
 #[map(name = "NP_TURNS")]
 pub(crate) static TURNS: Array<u64> = Array::pinned(maps::TURNS.capacity, 0);
 #[map(name = "NP_AFFINITY")]
@@ -33,7 +37,7 @@ pub(crate) static AFFINITY: LruHashMap<AffKey, AffVal> = LruHashMap::pinned(maps
 #[map(name = "NP_REVERSE")]
 pub(crate) static REVERSE: LruHashMap<ReverseKey, ReverseVal> = LruHashMap::pinned(maps::REVERSE.capacity, 0);
 #[map(name = "NP_ENDPOINTS")]
-pub(crate) static ENDPOINTS: HashMap<Ipv4Be, EndpointVal> = HashMap::pinned(maps::ENDPOINTS.capacity, 0);
+pub(crate) static ENDPOINTS: HashMap<Ipv4Be, EndpointVal> = HashMap::pinned(maps::ENDPOINTS.capacity, BPF_F_NO_PREALLOC);
 #[map(name = "NP_VERDICTS")]
 pub(crate) static VERDICTS: PerCpuArray<u64> = PerCpuArray::pinned(maps::VERDICTS.capacity, 0);
 

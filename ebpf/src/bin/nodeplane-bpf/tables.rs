@@ -19,9 +19,9 @@ pub(crate) struct Kernel {
 }
 
 impl Tables for Kernel {
-    // SAFETY of the three `get`s: the value is copied at once. An entry replaced meanwhile is freed
-    // only after this program has run (RCU); one that is reused at once gives a value of another
-    // key, which the comparison of service ids or the missing next step finds out.
+    // SAFETY of the `get`s: the memory stays a map element while the program runs (RCU), and the
+    // value is copied at once. The kernel may give an element that was replaced to another key, but
+    // the agent would have to make two system calls between the lookup and the copy.
     #[inline(always)]
     fn frontend(&self, key: &SvcKey) -> Option<SvcVal> {
         // SAFETY: see above.

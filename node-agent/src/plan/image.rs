@@ -1,0 +1,74 @@
+//! The Service maps as values.
+
+use std::collections::BTreeMap;
+
+use nodeplane_ebpf_abi::service::{BackendVal, SlotKey, SvcKey, SvcVal};
+
+use super::Op;
+
+/// Exactly what the frontend, slot and backend maps hold, or should hold.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Image {
+    /// The frontend map.
+    pub frontends: BTreeMap<SvcKey, SvcVal>,
+    /// The slot map: backend ids.
+    pub slots: BTreeMap<SlotKey, u32>,
+    /// The backend map, by backend id.
+    pub backends: BTreeMap<u32, BackendVal>,
+}
+
+/// A way in which an image contradicts itself: a socket call could be misled by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// A slot names a backend that is not there.
+    #[error("slot {slot:?} names backend {backend}, which is missing")]
+    MissingBackend {
+        /// Which slot.
+        slot: SlotKey,
+        /// The id it names.
+        backend: u32,
+    },
+    /// A frontend counts a slot that is not filled.
+    #[error("frontend {frontend:?} counts slot {slot:?}, which is empty")]
+    EmptySlot {
+        /// Which frontend.
+        frontend: SvcKey,
+        /// Which slot.
+        slot: SlotKey,
+    },
+}
+
+impl Image {
+    /// Does what the dataplane would do.
+    pub fn apply(&mut self, op: &Op) {
+        match *op {
+            Op::PutBackend(id, value) => drop(self.backends.insert(id, value)),
+            Op::PutSlot(key, id) => drop(self.slots.insert(key, id)),
+            Op::PutFrontend(key, value) => drop(self.frontends.insert(key, value)),
+            Op::DropFrontend(key) => drop(self.frontends.remove(&key)),
+            Op::DropSlot(key) => drop(self.slots.remove(&key)),
+            Op::DropBackend(id) => drop(self.backends.remove(&id)),
+        }
+    }
+
+    /// Checks the ordering law on this image; see [`super::diff`].
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        for (slot, backend) in &self.slots {
+            if !self.backends.contains_key(backend) {
+                return Err(Contradiction::MissingBackend { slot: *slot, backend: *backend });
+            }
+        }
+        for (frontend, value) in &self.frontends {
+            for index in 0..value.count {
+                let slot = SlotKey { service: value.service, index };
+                if !self.slots.contains_key(&slot) {
+                    return Err(Contradiction::EmptySlot { frontend: *frontend, slot });
+                }
+            }
+        }
+        Ok(())
+    }
+}

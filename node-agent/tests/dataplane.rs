@@ -1,0 +1,3 @@
+//! The programs in the kernel, asked by real system calls and real packets. Needs root.
+
+mod kernel;

@@ -1,0 +1,6 @@
+//! The tests, by what they look at.
+
+mod bed;
+mod lifecycle;
+mod packets;
+mod sockets;
