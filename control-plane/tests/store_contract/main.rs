@@ -1,0 +1,11 @@
+//! What every store promises, proven on each of them; and what each survives.
+
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod bed;
+mod contract;
+mod crash;
+mod disconnect;
+mod history;
+mod tls;
+mod watching;
