@@ -17,8 +17,13 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// Ready endpoints; each once, whatever number of slices name it.
 #[derive(Default)]
 pub(super) struct Endpoints {
-    by_port: BTreeMap<(ObjectKey, String, Protocol), BTreeSet<(Backend, Option<String>)>>,
+    by_port: BTreeMap<PortKey, Answering>,
 }
+
+/// A Service, the name of a port, and its protocol.
+type PortKey = (ObjectKey, String, Protocol);
+/// Who answers, and on which node.
+type Answering = BTreeSet<(Backend, Option<String>)>;
 
 impl Endpoints {
     /// Adds a slice, or the reason why it cannot be added. Slices of nobody, and those of other

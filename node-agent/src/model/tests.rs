@@ -1,1 +1,204 @@
+use serde_json::{Value, json};
 
+use super::*;
+
+fn service(name: &str, spec: Value) -> Service {
+    let object = json!({ "metadata": { "namespace": "default", "name": name }, "spec": spec });
+    serde_json::from_value(object).expect("a Service")
+}
+
+fn slice(name: &str, of: &str, ports: Value, endpoints: Value) -> EndpointSlice {
+    let object = json!({
+        "metadata": { "namespace": "default", "name": name, "labels": { "kubernetes.io/service-name": of } },
+        "addressType": "IPv4",
+        "ports": ports,
+        "endpoints": endpoints,
+    });
+    serde_json::from_value(object).expect("an EndpointSlice")
+}
+
+fn web(cluster_ip: &str) -> Value {
+    json!({ "clusterIP": cluster_ip, "ports": [{ "port": 80 }] })
+}
+
+fn http() -> Value {
+    json!([{ "port": 8080 }])
+}
+
+fn build(services: &[Service], slices: &[EndpointSlice]) -> Snapshot {
+    Snapshot::build(services, slices, "here")
+}
+
+fn backends(snapshot: &Snapshot) -> Vec<String> {
+    let all = snapshot.frontends.iter().flat_map(|frontend| &frontend.backends);
+    all.map(|backend| format!("{}:{}", backend.addr, backend.port)).collect()
+}
+
+fn reasons(snapshot: &Snapshot) -> Vec<String> {
+    snapshot.rejected.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn lists_in_any_order_give_one_snapshot() {
+    let services = [service("a", web("10.96.0.2")), service("b", web("10.96.0.1"))];
+    let endpoints = |hosts: [u8; 2]| json!(hosts.map(|host| json!({ "addresses": [format!("10.244.0.{host}")] })));
+    let slices = [slice("a-1", "a", http(), endpoints([3, 1])), slice("a-2", "a", http(), endpoints([2, 3]))];
+    let forward = build(&services, &slices);
+    let backward = Snapshot::build(services.iter().rev(), slices.iter().rev(), "here");
+    assert_eq!(forward, backward);
+    assert_eq!(backends(&forward), ["10.244.0.1:8080", "10.244.0.2:8080", "10.244.0.3:8080"]);
+    assert_eq!(forward.frontends[0].service.name, "b", "sorted by address");
+}
+
+#[test]
+fn only_ready_endpoints_answer_and_unknown_is_ready() {
+    let endpoints = json!([
+        { "addresses": ["10.244.0.1"], "conditions": { "ready": true } },
+        { "addresses": ["10.244.0.2"], "conditions": { "ready": false } },
+        { "addresses": ["10.244.0.3"], "conditions": {} },
+        { "addresses": ["10.244.0.4"] },
+    ]);
+    let snapshot = build(&[service("a", web("10.96.0.1"))], &[slice("a", "a", http(), endpoints)]);
+    assert_eq!(backends(&snapshot), ["10.244.0.1:8080", "10.244.0.3:8080", "10.244.0.4:8080"]);
+}
+
+#[test]
+fn a_local_policy_keeps_the_endpoints_of_this_node() {
+    let endpoints = json!([
+        { "addresses": ["10.244.0.1"], "nodeName": "here" },
+        { "addresses": ["10.244.1.1"], "nodeName": "there" },
+        { "addresses": ["10.244.2.1"] },
+    ]);
+    let mut spec = web("10.96.0.1");
+    spec["internalTrafficPolicy"] = json!("Local");
+    let snapshot = build(&[service("a", spec)], &[slice("a", "a", http(), endpoints)]);
+    assert_eq!(backends(&snapshot), ["10.244.0.1:8080"]);
+}
+
+#[test]
+fn ports_are_joined_by_name_and_protocol() {
+    let spec = json!({ "clusterIP": "10.96.0.1", "ports": [
+        { "name": "dns", "port": 53, "protocol": "UDP", "targetPort": "dns" },
+        { "name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": "dns" },
+    ]});
+    let ports = json!([
+        { "name": "dns", "port": 5353, "protocol": "UDP" },
+        { "name": "dns-tcp", "port": 5354, "protocol": "TCP" },
+        { "name": "metrics", "port": 9153 },
+        { "name": "all" },
+    ]);
+    let snapshot = build(&[service("a", spec)], &[slice("a", "a", ports, json!([{ "addresses": ["10.244.0.1"] }]))]);
+    let got: Vec<_> = snapshot.frontends.iter().map(|f| (f.port, f.protocol, f.backends[0].port)).collect();
+    assert_eq!(got, [(53, Protocol::Tcp, 5354), (53, Protocol::Udp, 5353)]);
+}
+
+#[test]
+fn services_without_a_cluster_ip_of_ours_have_no_frontend() {
+    let mut other_proxy = service("f", web("10.96.0.6"));
+    other_proxy.metadata.labels = Some([("service.kubernetes.io/service-proxy-name".into(), "x".into())].into());
+    let mut headless = service("g", web("10.96.0.7"));
+    headless.metadata.labels = Some([("service.kubernetes.io/headless".into(), String::new())].into());
+    let services = [
+        service("a", web("None")),
+        service("b", web("")),
+        service("c", json!({ "ports": [{ "port": 80 }] })),
+        service("d", json!({ "type": "ExternalName", "externalName": "example.org" })),
+        service("e", web("fd00::1")),
+        other_proxy,
+        headless,
+    ];
+    assert_eq!(build(&services, &[]), Snapshot::default());
+}
+
+#[test]
+fn the_ipv4_address_of_two_families_is_taken() {
+    let spec = json!({ "clusterIP": "fd00::1", "clusterIPs": ["fd00::1", "10.96.0.1"], "ports": [{ "port": 80 }] });
+    let snapshot = build(&[service("a", spec)], &[]);
+    assert_eq!(snapshot.frontends[0].addr, Ipv4Addr::new(10, 96, 0, 1));
+}
+
+#[test]
+fn services_of_other_types_have_their_cluster_ip() {
+    for kind in ["NodePort", "LoadBalancer"] {
+        let mut spec = web("10.96.0.1");
+        spec["type"] = json!(kind);
+        assert_eq!(build(&[service("a", spec)], &[]).frontends.len(), 1);
+    }
+}
+
+#[test]
+fn affinity_has_the_apis_default_and_bounds() {
+    let secs = |config: Value| {
+        let mut spec = web("10.96.0.1");
+        spec["sessionAffinity"] = json!("ClientIP");
+        spec["sessionAffinityConfig"] = config;
+        build(&[service("a", spec)], &[])
+    };
+    assert_eq!(secs(Value::Null).frontends[0].affinity_secs, Some(10_800));
+    assert_eq!(secs(json!({ "clientIP": { "timeoutSeconds": 7 } })).frontends[0].affinity_secs, Some(7));
+    assert_eq!(reasons(&secs(json!({ "clientIP": { "timeoutSeconds": 86_401 } }))).len(), 1);
+    assert_eq!(reasons(&secs(json!({ "clientIP": { "timeoutSeconds": 0 } }))).len(), 1);
+}
+
+#[test]
+fn a_bad_object_rejects_only_itself_and_a_bad_port_only_that_port() {
+    let services = [
+        service("bad-ip", web("10.96.0.300")),
+        service("bad-policy", json!({ "clusterIP": "10.96.0.2", "internalTrafficPolicy": "Near", "ports": [] })),
+        service(
+            "good",
+            json!({ "clusterIP": "10.96.0.3", "ports": [
+                { "name": "sctp", "port": 1, "protocol": "SCTP" },
+                { "name": "zero", "port": 0 },
+                { "name": "http", "port": 80 },
+            ]}),
+        ),
+    ];
+    let slices = [
+        slice("bad", "good", json!([{ "name": "http", "port": 1 }]), json!([{ "addresses": ["10.244.0.999"] }])),
+        slice("bad-port", "good", json!([{ "name": "http", "port": 70_000 }]), json!([])),
+        slice("good", "good", json!([{ "name": "http", "port": 8080 }]), json!([{ "addresses": ["10.244.0.1"] }])),
+    ];
+    let snapshot = build(&services, &slices);
+    assert_eq!(backends(&snapshot), ["10.244.0.1:8080"]);
+    assert_eq!(
+        reasons(&snapshot),
+        [
+            "EndpointSlice default/bad: \"10.244.0.999\" is not an IPv4 address",
+            "EndpointSlice default/bad-port: 70000 is not a port number",
+            "Service default/bad-ip: clusterIP \"10.96.0.300\" is not an IP address",
+            "Service default/bad-policy: internalTrafficPolicy \"Near\" is unknown",
+            "Service default/good: port 0: 0 is not a port number",
+            "Service default/good: port 1: protocol SCTP is not supported",
+        ]
+    );
+}
+
+#[test]
+fn of_two_services_with_one_address_the_older_has_it() {
+    let mut old = service("z", web("10.96.0.1"));
+    let mut new = service("a", web("10.96.0.1"));
+    let time = |text: &str| serde_json::from_value(json!(text)).expect("a time");
+    old.metadata.creation_timestamp = Some(time("2026-01-01T00:00:00Z"));
+    new.metadata.creation_timestamp = Some(time("2026-01-02T00:00:00Z"));
+    let snapshot = build(&[new, old], &[]);
+    assert_eq!(snapshot.frontends[0].service.name, "z");
+    assert_eq!(reasons(&snapshot), ["Service default/a: 10.96.0.1:80/TCP already belongs to default/z"]);
+}
+
+#[test]
+fn slices_of_nobody_and_of_other_families_are_ignored() {
+    let mut nobodys = slice("a", "a", http(), json!([{ "addresses": ["10.244.0.1"] }]));
+    nobodys.metadata.labels = None;
+    let mut other = slice("b", "a", http(), json!([{ "addresses": ["fd00::1"] }]));
+    other.address_type = "IPv6".into();
+    let snapshot = build(&[service("a", web("10.96.0.1"))], &[nobodys, other]);
+    assert!(backends(&snapshot).is_empty() && snapshot.rejected.is_empty());
+}
+
+#[test]
+fn one_backend_that_two_slices_place_on_two_nodes_counts_once() {
+    let endpoint = |node: &str| json!([{ "addresses": ["10.244.0.1"], "nodeName": node }]);
+    let slices = [slice("a-1", "a", http(), endpoint("here")), slice("a-2", "a", http(), endpoint("there"))];
+    assert_eq!(backends(&build(&[service("a", web("10.96.0.1"))], &slices)), ["10.244.0.1:8080"]);
+}

@@ -1,8 +1,8 @@
 //! The Service maps as values.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use nodeplane_ebpf_abi::service::{BackendVal, SlotKey, SvcKey, SvcVal};
+use nodeplane_ebpf_abi::service::{ANY_PROTO, BackendVal, FLAG_CLIENT_IP, SlotKey, SvcKey, SvcVal, TCP, UDP};
 
 use super::Op;
 
@@ -70,5 +70,41 @@ impl Image {
             }
         }
         Ok(())
+    }
+}
+
+/// One line for each entry, in the order of the keys.
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "frontends:")?;
+        for (SvcKey { addr, port, proto, pad: _ }, value) in &self.frontends {
+            if *proto == ANY_PROTO {
+                writeln!(f, "  {addr} any other port: refused")?;
+                continue;
+            }
+            let SvcVal { service, count, flags, affinity_secs } = value;
+            write!(f, "  {addr}:{port}/{}: service {service}, {count} slots", proto_name(*proto))?;
+            if flags & FLAG_CLIENT_IP != 0 {
+                write!(f, ", one backend for a client until idle for {affinity_secs} s")?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(f, "slots:")?;
+        for (SlotKey { service, index }, backend) in &self.slots {
+            writeln!(f, "  {service}/{index}: backend {backend}")?;
+        }
+        writeln!(f, "backends:")?;
+        for (id, BackendVal { service, addr, port, proto, pad: _ }) in &self.backends {
+            writeln!(f, "  {id}: {addr}:{port}/{} of service {service}", proto_name(*proto))?;
+        }
+        Ok(())
+    }
+}
+
+fn proto_name(proto: u8) -> String {
+    match proto {
+        TCP => "TCP".into(),
+        UDP => "UDP".into(),
+        other => other.to_string(),
     }
 }

@@ -161,3 +161,61 @@ fn cleanup_removes_everything_and_may_be_repeated() {
     assert_eq!(seen, Err(libc::ENETUNREACH));
     bpf::cleanup(&node.bpffs).expect("cleanup again");
 }
+
+#[test]
+fn the_golden_cases_come_out_of_real_maps_as_well() {
+    let node = Node::new();
+    for case in crate::cases::all() {
+        // Every case on maps of its own: ids count from one.
+        bpf::cleanup(&node.bpffs).expect("cleanup");
+        let plane = node.plane();
+        plane.sync(&case.snapshot).expect("sync");
+        case.check(&crate::cases::outcome(&plane.dump().expect("dump"), &case.snapshot));
+    }
+}
+
+#[tokio::test]
+async fn what_the_programs_log_becomes_tracing_events() {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("lock").write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter("nodeplane::bpf=debug")
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let node = Node::new();
+    let _server = Server::tcp(&node.netns, backend_addr(1));
+    let plane = node.plane();
+    plane.sync(&snapshot(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
+    let _: Vec<Result<Seen, i32>> =
+        node.client().run(|| vec![ask_tcp(service()), ask_tcp((VIP, PORT + 1))]).expect("client");
+    let expected = ["service hit: 10.96.7.1:80 proto 6 to 127.0.1.1:8080", "refused: 10.96.7.1:81 proto 6 verdict 2"];
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let text = String::from_utf8_lossy(&lines.0.lock().expect("lock")).into_owned();
+        if expected.iter().all(|line| text.contains(line)) {
+            assert!(text.contains("DEBUG nodeplane::bpf"), "{text}");
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{text}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

@@ -21,11 +21,19 @@ struct Pod {
 
 impl Pod {
     fn new(node: &Netns, addr: Ipv4Addr, host_side: &str) -> Self {
+        Self::with_ifindex(node, addr, host_side, None)
+    }
+
+    /// `ifindex` is the number of the interface on the node's side; the kernel chooses if none.
+    fn with_ifindex(node: &Netns, addr: Ipv4Addr, host_side: &str, ifindex: Option<u32>) -> Self {
         let netns = Netns::new("npp").expect("namespace");
-        node.wire(host_side, &netns, "eth0").expect("wire");
+        let index = ifindex.map(|index| format!("index {index}")).unwrap_or_default();
+        let text = |mac: [u8; 6]| mac.map(|byte| format!("{byte:02x}")).join(":");
+        node.ip(&format!("link add {host_side} {index} type veth peer name eth0 netns {}", netns.name())).expect("ip");
+        node.ip(&format!("link set {host_side} up")).expect("ip");
+        netns.ip("link set eth0 up").expect("ip");
         let (ifindex, host_mac) = node.interface(host_side).expect("interface");
         let (_, pod_mac) = netns.interface("eth0").expect("interface");
-        let text = |mac: [u8; 6]| mac.map(|byte| format!("{byte:02x}")).join(":");
         for line in [
             format!("addr add {addr}/32 dev eth0"),
             format!("route add {GATEWAY} dev eth0 scope link"),
@@ -105,13 +113,9 @@ fn an_interface_that_came_back_gets_a_new_link() {
     drop(first);
     // The agent was not told that the pod went, and the number of the interface is taken again.
     let ifindex = plane.endpoints().expect("endpoints")[&A].ifindex;
-    let netns = Netns::new("npp").expect("namespace");
-    node.netns
-        .ip(&format!("link add npa index {ifindex} type veth peer name eth0 netns {}", netns.name()))
-        .expect("link");
-    node.netns.ip("link delete npa").expect("delete");
-    let second = Pod::new(&node.netns, A, "npa");
-    let second = Pod { endpoint: Endpoint { ifindex: second.endpoint.ifindex, ..second.endpoint }, ..second };
+    let second = Pod::with_ifindex(&node.netns, A, "npa", Some(ifindex));
+    assert_eq!(second.endpoint.ifindex, ifindex);
+    assert!(second.ask(&node, B).is_err(), "the old link is attached to nothing");
     add(&node, &plane, &[&second]);
     assert_eq!(second.ask(&node, B), Ok((3, (B, BACKEND_PORT).into())));
 }
