@@ -9,6 +9,7 @@ use std::{
     collections::HashMap,
     fmt,
     future::Future,
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -50,12 +51,17 @@ impl Next {
 }
 
 /// Moves the world one step toward what one key asks for.
-pub trait Reconcile: Send + Sync + 'static {
+pub trait Reconcile<Q = Key>: Send + Sync + 'static {
     /// Looks at the caches and writes what is missing. Called for every key that changed, for all
     /// keys at each resync, and again after a failure. Must not assume anything about earlier
     /// calls.
-    fn reconcile(&self, key: &Key, apply: &Apply) -> impl Future<Output = Result<Next, WriteError>> + Send;
+    fn reconcile(&self, key: &Q, apply: &Apply) -> impl Future<Output = Result<Next, WriteError>> + Send;
 }
+
+/// What a controller can work on: mostly [`Key`]s of one kind.
+pub trait WorkKey: Clone + Ord + Hash + fmt::Display + Send + Sync + 'static {}
+
+impl<Q> WorkKey for Q where Q: Clone + Ord + Hash + fmt::Display + Send + Sync + 'static {}
 
 /// Where the runtime looks whether a write is reflected yet.
 trait View: Send + Sync {
@@ -67,25 +73,32 @@ trait View: Send + Sync {
     fn is_leaving(&self, key: &Key, uid: &str) -> bool;
 }
 
-impl<K: Object + Resource<DynamicType = ()>> View for Informer<K> {
+/// An informer, and the kind that it reflects.
+struct Cache<K: Object> {
+    group: String,
+    kind: String,
+    informer: Arc<Informer<K>>,
+}
+
+impl<K: Object> View for Cache<K> {
     fn reflects(&self, kind: &Kind) -> bool {
-        K::kind(&()) == kind.kind && K::group(&()) == kind.group
+        self.kind == kind.kind && self.group == kind.group
     }
 
     fn ready(&self) -> BoxFuture<'_, ()> {
-        Box::pin(Self::ready(self))
+        Box::pin(self.informer.ready())
     }
 
     fn mark(&self) -> Mark {
-        Self::mark(self)
+        self.informer.mark()
     }
 
     fn has_seen(&self, revision: u64, since: Mark) -> bool {
-        Self::has_seen(self, revision, since)
+        self.informer.has_seen(revision, since)
     }
 
     fn is_leaving(&self, key: &Key, uid: &str) -> bool {
-        self.get(key).is_none_or(|object| {
+        self.informer.get(key).is_none_or(|object| {
             object.meta().uid.as_deref() != Some(uid) || object.meta().deletion_timestamp.is_some()
         })
     }
@@ -186,22 +199,24 @@ impl Apply {
     }
 }
 
+type Resync<Q> = (Duration, Box<dyn Fn() -> Vec<Q> + Send + Sync>);
+
 /// A controller that is being put together.
-pub struct Controller {
+pub struct Controller<Q = Key> {
     name: &'static str,
     hands: Hands,
-    queue: Arc<Queue<Key>>,
+    queue: Arc<Queue<Q>>,
     views: Vec<Arc<dyn View>>,
-    resync: Option<(Duration, Box<dyn Fn() -> Vec<Key> + Send + Sync>)>,
+    resync: Option<Resync<Q>>,
 }
 
-impl fmt::Debug for Controller {
+impl<Q> fmt::Debug for Controller<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Controller").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl Controller {
+impl<Q: WorkKey> Controller<Q> {
     /// A controller that reads nothing yet. `name` is for logs.
     pub fn new(name: &'static str, hands: Hands) -> Self {
         Self { name, hands, queue: Arc::new(Queue::new()), views: Vec::new(), resync: None }
@@ -209,7 +224,7 @@ impl Controller {
 
     /// Reads `informer`, and works on `keys(object)` whenever an object changes: the keys of the
     /// object as it was and as it is.
-    pub fn on<K>(self, informer: &Arc<Informer<K>>, keys: impl Fn(&K) -> Vec<Key> + Send + Sync + 'static) -> Self
+    pub fn on<K>(self, informer: &Arc<Informer<K>>, keys: impl Fn(&K) -> Vec<Q> + Send + Sync + 'static) -> Self
     where
         K: Object + Resource<DynamicType = ()>,
     {
@@ -223,16 +238,30 @@ impl Controller {
     /// Reads `informer`, and works on `keys(change)` whenever an object changes: for mappings that
     /// care what changed.
     pub fn on_change<K>(
-        mut self,
+        self,
         informer: &Arc<Informer<K>>,
-        keys: impl Fn(&Change<'_, K>) -> Vec<Key> + Send + Sync + 'static,
+        keys: impl Fn(&Change<'_, K>) -> Vec<Q> + Send + Sync + 'static,
     ) -> Self
     where
         K: Object + Resource<DynamicType = ()>,
     {
         let queue = self.queue.clone();
         informer.on_change(move |change| keys(change).into_iter().for_each(|key| queue.add(key)));
-        self.views.push(informer.clone());
+        self.reads(informer)
+    }
+
+    /// Reads an informer of untyped objects of `kind`, and works on `keys(change)` whenever one
+    /// changes.
+    pub fn on_untyped<K: Object>(
+        mut self,
+        kind: &Kind,
+        informer: &Arc<Informer<K>>,
+        keys: impl Fn(&Change<'_, K>) -> Vec<Q> + Send + Sync + 'static,
+    ) -> Self {
+        let queue = self.queue.clone();
+        informer.on_change(move |change| keys(change).into_iter().for_each(|key| queue.add(key)));
+        let (group, kind) = (kind.group.to_owned(), kind.kind.to_owned());
+        self.views.push(Arc::new(Cache { group, kind, informer: informer.clone() }));
         self
     }
 
@@ -241,24 +270,25 @@ impl Controller {
     where
         K: Object + Resource<DynamicType = ()>,
     {
-        self.views.push(informer.clone());
+        let (group, kind) = (K::group(&()).into_owned(), K::kind(&()).into_owned());
+        self.views.push(Arc::new(Cache { group, kind, informer: informer.clone() }));
         self
     }
 
     /// Works on all of `keys()` once per `period`, for what no event tells.
-    pub fn resync(mut self, period: Duration, keys: impl Fn() -> Vec<Key> + Send + Sync + 'static) -> Self {
+    pub fn resync(mut self, period: Duration, keys: impl Fn() -> Vec<Q> + Send + Sync + 'static) -> Self {
         self.resync = Some((period, Box::new(keys)));
         self
     }
 
     /// The queue, for keys from elsewhere.
-    pub fn queue(&self) -> Arc<Queue<Key>> {
+    pub fn queue(&self) -> Arc<Queue<Q>> {
         self.queue.clone()
     }
 
     /// Waits for all informers and then reconciles with `workers` at once, until `shutdown`.
     /// Reconciliations that run are finished.
-    pub async fn run(self, workers: usize, reconcile: impl Reconcile, shutdown: CancellationToken) {
+    pub async fn run(self, workers: usize, reconcile: impl Reconcile<Q>, shutdown: CancellationToken) {
         let ready = async {
             for view in &self.views {
                 view.ready().await;
@@ -274,7 +304,7 @@ impl Controller {
             hands: self.hands,
             views: self.views.into(),
             queue: self.queue,
-            expectations: Mutex::default(),
+            expectations: Mutex::new(HashMap::new()),
             reconcile,
         };
         let working = futures::future::join_all((0..workers).map(|_| runtime.work()));
@@ -292,7 +322,7 @@ impl Controller {
 }
 
 /// Never returns.
-async fn resync(queue: &Queue<Key>, resync: Option<(Duration, Box<dyn Fn() -> Vec<Key> + Send + Sync>)>) {
+async fn resync<Q: WorkKey>(queue: &Queue<Q>, resync: Option<Resync<Q>>) {
     let Some((period, keys)) = resync else { return std::future::pending().await };
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -302,16 +332,16 @@ async fn resync(queue: &Queue<Key>, resync: Option<(Duration, Box<dyn Fn() -> Ve
     }
 }
 
-struct Runtime<R> {
+struct Runtime<Q, R> {
     name: &'static str,
     hands: Hands,
     views: Arc<[Arc<dyn View>]>,
-    queue: Arc<Queue<Key>>,
-    expectations: Mutex<HashMap<Key, Expectations>>,
+    queue: Arc<Queue<Q>>,
+    expectations: Mutex<HashMap<Q, Expectations>>,
     reconcile: R,
 }
 
-impl<R: Reconcile> Runtime<R> {
+impl<Q: WorkKey, R: Reconcile<Q>> Runtime<Q, R> {
     async fn work(&self) {
         while let Some(job) = self.queue.next().await {
             let key = job.key();
@@ -324,7 +354,7 @@ impl<R: Reconcile> Runtime<R> {
         }
     }
 
-    async fn reconcile(&self, key: &Key) {
+    async fn reconcile(&self, key: &Q) {
         let apply = Apply { hands: self.hands.clone(), views: self.views.clone(), expected: Mutex::default() };
         let result = self.reconcile.reconcile(key, &apply).await;
         self.expect(key, apply.expected.into_inner().unwrap_or_else(PoisonError::into_inner));
@@ -351,7 +381,7 @@ impl<R: Reconcile> Runtime<R> {
         }
     }
 
-    fn expect(&self, key: &Key, open: Vec<Expected>) {
+    fn expect(&self, key: &Q, open: Vec<Expected>) {
         if !open.is_empty() {
             let mut expectations = self.expectations.lock().unwrap_or_else(PoisonError::into_inner);
             expectations.insert(key.clone(), Expectations { open, since: Instant::now() });
@@ -359,7 +389,7 @@ impl<R: Reconcile> Runtime<R> {
     }
 
     /// Whether the caches show what was written for this key.
-    fn is_seen(&self, key: &Key) -> bool {
+    fn is_seen(&self, key: &Q) -> bool {
         let mut expectations = self.expectations.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(waiting) = expectations.get_mut(key) else { return true };
         waiting.open.retain(|expected| !expected.is_seen());

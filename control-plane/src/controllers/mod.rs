@@ -7,6 +7,9 @@
 pub mod caches;
 pub mod deployment;
 pub mod endpoints;
+pub mod events;
+pub mod garbage;
+pub mod namespace;
 pub mod ownership;
 pub mod pod_facts;
 pub mod replicaset;

@@ -1,0 +1,136 @@
+//! Gives every namespace what it starts with, and empties those that are on their way out.
+//!
+//! In: Namespaces, their default ServiceAccount and CA bundle, from caches; the content of a
+//! terminating namespace from the server itself. Out: the missing ones created; all content
+//! deleted, and then the namespace finalised. Content of every namespaced kind in the table is
+//! deleted, so a new kind needs nothing here.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Namespace, ServiceAccount},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::ResourceExt;
+use nodeplane_api::{
+    kinds::{KINDS, Kind, Subresource},
+    meta::{self, Key},
+};
+use nodeplane_client::{
+    controller::{Apply, Controller, Next, Reconcile},
+    write::{Hands, Write, WriteError},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::caches::{Caches, DEFAULT_SERVICE_ACCOUNT, ROOT_CA, row};
+
+/// How soon a namespace that still has content is looked at again: pods need time to stop.
+const EMPTYING_POLL: Duration = Duration::from_secs(1);
+/// The finaliser that is ours to remove.
+const FINALIZER: &str = "kubernetes";
+const CA_FILE: &str = "ca.crt";
+
+/// Runs the controller until `shutdown`. `ca` is the cluster's CA in PEM.
+pub async fn run(hands: Hands, caches: Caches, ca: String, shutdown: CancellationToken) {
+    let controller = Controller::new("namespace", hands)
+        .on(&caches.namespaces, |namespace: &Namespace| vec![Key::new("", namespace.name_any())])
+        .on(&caches.default_accounts, |account: &ServiceAccount| owner(&account.metadata))
+        .on(&caches.root_cas, |map: &ConfigMap| owner(&map.metadata));
+    controller.run(2, Namespaces { caches, ca }, shutdown).await;
+}
+
+fn owner(meta: &ObjectMeta) -> Vec<Key> {
+    vec![Key::new("", meta.namespace.clone().unwrap_or_default())]
+}
+
+struct Namespaces {
+    caches: Caches,
+    ca: String,
+}
+
+impl Reconcile for Namespaces {
+    async fn reconcile(&self, key: &Key, apply: &Apply) -> Result<Next, WriteError> {
+        let Some(namespace) = self.caches.namespaces.get(key) else { return Ok(Next::Wait) };
+        if namespace.metadata.deletion_timestamp.is_some() {
+            return empty(&namespace, key, apply).await;
+        }
+        let account = self.caches.default_accounts.get(&Key::new(&key.name, DEFAULT_SERVICE_ACCOUNT));
+        let map = self.caches.root_cas.get(&Key::new(&key.name, ROOT_CA));
+        apply.all(&furnish(&key.name, account.as_deref(), map.as_deref(), &self.ca)).await?;
+        Ok(Next::Wait)
+    }
+}
+
+/// What a namespace lacks to start with.
+fn furnish(namespace: &str, account: Option<&ServiceAccount>, map: Option<&ConfigMap>, ca: &str) -> Vec<Write> {
+    let named = |name: &str| ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        ..ObjectMeta::default()
+    };
+    let mut writes = Vec::new();
+    if account.is_none() {
+        let account = ServiceAccount { metadata: named(DEFAULT_SERVICE_ACCOUNT), ..ServiceAccount::default() };
+        writes.push(Write::create(row::<ServiceAccount>(), &account));
+    }
+    let data = BTreeMap::from([(CA_FILE.to_owned(), ca.to_owned())]);
+    match map {
+        None => {
+            let map = ConfigMap { metadata: named(ROOT_CA), data: Some(data), ..ConfigMap::default() };
+            writes.push(Write::create(row::<ConfigMap>(), &map));
+        }
+        Some(map) if map.data.as_ref() != Some(&data) => {
+            writes.push(Write::replace(row::<ConfigMap>(), None, &ConfigMap { data: Some(data), ..map.clone() }));
+        }
+        Some(_) => {}
+    }
+    writes
+}
+
+/// Deletes all content, and lets the namespace go when there is none left.
+async fn empty(namespace: &Namespace, key: &Key, apply: &Apply) -> Result<Next, WriteError> {
+    // The cache may show a former namespace of this name: only the server knows whose content it
+    // is.
+    let live = match apply.hands().get(row::<Namespace>(), key).await? {
+        Some(live) if meta::uid(&live) == namespace.uid().unwrap_or_default() => live,
+        _ => return Ok(Next::Wait),
+    };
+    if !finalizers(&live).iter().any(|finalizer| finalizer == FINALIZER) {
+        return Ok(Next::Wait);
+    }
+    let mut left = 0;
+    for kind in content_kinds() {
+        // Each is asked for before it is deleted: most namespaces have few kinds.
+        let content = apply.hands().list(kind, &key.name).await?;
+        if !content.is_empty() {
+            apply.one(&Write::DeleteAll { kind, namespace: key.name.clone() }).await?;
+            left += apply.hands().list(kind, &key.name).await?.len();
+        }
+    }
+    if left > 0 {
+        debug!(left, "namespace is being emptied");
+        return Ok(Next::After(EMPTYING_POLL));
+    }
+    apply.one(&finalize(live)).await?;
+    Ok(Next::Wait)
+}
+
+fn content_kinds() -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().filter(|kind| kind.is_namespaced())
+}
+
+fn finalizers(namespace: &Value) -> Vec<String> {
+    let finalizers = namespace["spec"]["finalizers"].as_array();
+    finalizers.into_iter().flatten().filter_map(|finalizer| finalizer.as_str().map(str::to_owned)).collect()
+}
+
+fn finalize(mut live: Value) -> Write {
+    let others: Vec<_> = finalizers(&live).into_iter().filter(|finalizer| finalizer != FINALIZER).collect();
+    live["spec"]["finalizers"] = json!(others);
+    Write::replace(row::<Namespace>(), Some(Subresource::Finalize), &live)
+}
+
+#[cfg(test)]
+mod tests;
