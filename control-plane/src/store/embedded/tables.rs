@@ -153,6 +153,13 @@ impl Snapshot {
         Ok((changes, upto))
     }
 
+    /// Versions and log entries on disk.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> Result<(u64, u64), redb::Error> {
+        use redb::ReadableTableMetadata;
+        Ok((self.versions.len()?, self.log.len()?))
+    }
+
     fn change(&self, key: &str, revision: u64) -> Result<Change, redb::Error> {
         let previous = version_at(&self.versions, key, revision - 1)?.map(|entry| entry.value);
         let value = version_at(&self.versions, key, revision)?.map(|entry| entry.value);

@@ -1,1 +1,107 @@
 //! What only this store promises: the file, the lock, the retention.
+
+use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
+
+use tempfile::TempDir;
+
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+#[tokio::test]
+async fn a_file_has_one_server_at_a_time_and_is_private() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.redb");
+    let store = EmbeddedStore::open(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let second = EmbeddedStore::open(&path).map(drop).unwrap_err();
+    assert_eq!(second.to_string(), format!("{} is in use by another server", path.display()));
+    let revision = store.create("/r/a", bytes("1")).await.unwrap();
+    drop(store);
+    let store = EmbeddedStore::open(&path).unwrap();
+    assert_eq!(store.get("/r/a").await.unwrap().unwrap().revision, revision);
+    assert_eq!(store.watch("/r/", 0).await.unwrap().next().await.unwrap().unwrap().revision, revision);
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.redb");
+    fs::write(&path, "something else".repeat(1000)).unwrap();
+    let error = EmbeddedStore::open(&path).map(drop).unwrap_err();
+    assert!(error.to_string().contains("store.redb"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "something else".repeat(1000));
+    assert!(matches!(EmbeddedStore::open(&dir.path().join("no/store.redb")), Err(OpenError::Failed { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_and_the_file_stay_bounded() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.redb");
+    let retention = Retention { age: Duration::from_secs(3600), changes: 200 };
+    let store = EmbeddedStore::open_with(&path, retention).unwrap();
+    let value = Bytes::from(vec![b'x'; 20_000]);
+    let mut newest = store.create("/r/a", value.clone()).await.unwrap();
+    for _ in 0..1500 {
+        newest = store.update("/r/a", value.clone(), newest).await.unwrap();
+    }
+    let error = store.list("/r/", None, Some(newest - 400), 0).await.unwrap_err();
+    assert!(matches!(error, StoreError::Compacted { oldest } if newest - oldest <= 300), "{error:?}");
+    assert!(store.list("/r/", None, Some(newest - 150), 0).await.is_ok());
+    // 30 MB were written; at most 6 MB are kept, and some room to move.
+    let size = fs::metadata(&path).unwrap().len();
+    assert!(size < 16 << 20, "{size} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cleaning_goes_on_without_requests_and_after_a_restart() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.redb");
+    let store = EmbeddedStore::open(&path).unwrap();
+    let mut newest = store.create("/r/a", bytes("1")).await.unwrap();
+    let gone = store.create("/r/gone", bytes("1")).await.unwrap();
+    newest = store.update("/r/a", bytes("2"), newest).await.unwrap();
+    store.delete("/r/gone", gone).await.unwrap();
+    for _ in 0..3000 {
+        newest = store.update("/r/a", bytes("3"), newest).await.unwrap();
+    }
+    store.compact(newest).await.unwrap();
+    drop(store);
+    let store = EmbeddedStore::open(&path).unwrap();
+    let versions = || async {
+        let transaction = store.reader.0.begin_read().unwrap();
+        Snapshot::new(&transaction).unwrap().len().unwrap()
+    };
+    let until = Instant::now() + DEADLINE;
+    while versions().await != (1, 0) {
+        assert!(Instant::now() < until, "{:?} versions and log entries are left", versions().await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(store.get("/r/a").await.unwrap().unwrap().revision, newest);
+    assert_eq!(store.revision().await.unwrap(), newest);
+    let next = store.update("/r/a", bytes("4"), newest).await.unwrap();
+    let change = store.watch("/r/", newest).await.unwrap().next().await.unwrap().unwrap();
+    assert_eq!((change.revision, change.previous), (next, Some(bytes("3"))));
+}
+
+#[test]
+fn the_retention_forgets_by_age_and_by_number() {
+    let dir = TempDir::new().unwrap();
+    let database = Arc::new(Database::create(dir.path().join("store.redb")).unwrap());
+    let retention = Retention { age: Duration::from_secs(300), changes: 10_000 };
+    let mut writer = Writer::new(database, mpsc::channel(1).1, watch::channel(1).0, retention);
+    let start = Instant::now();
+    let mut at = |second, newest, compacted| writer.forgettable(newest, compacted, start + Duration::from_secs(second));
+    assert_eq!(at(0, 1000, 0), None);
+    assert_eq!(at(5, 1500, 0), None, "no mark so soon");
+    assert_eq!(at(100, 2000, 0), None);
+    assert_eq!(at(301, 3000, 0), Some(1000), "as of 301 s ago");
+    assert_eq!(at(302, 3000, 1000), None, "done");
+    assert_eq!(at(450, 3000, 1000), Some(2000));
+    assert_eq!(at(451, 13_500, 2000), Some(3500), "too many, however young");
+    assert_eq!(at(452, 13_550, 3500), None, "not for a few");
+}

@@ -143,7 +143,7 @@ impl Writer {
 
     /// The revision to compact to: older than the retention by age, and leaving no more changes
     /// than the retention by count.
-    fn forgettable(&mut self, newest: u64, compacted: u64, now: Instant) -> Option<u64> {
+    pub(super) fn forgettable(&mut self, newest: u64, compacted: u64, now: Instant) -> Option<u64> {
         if self.marks.back().is_none_or(|(at, _)| now.duration_since(*at) >= MARK_EVERY) {
             self.marks.push_back((now, newest));
         }

@@ -1,1 +1,0 @@
-//! The state by itself, with the time in hand.

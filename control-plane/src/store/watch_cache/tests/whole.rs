@@ -1,0 +1,167 @@
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::{flaky::Flaky, *};
+use crate::store::{embedded::EmbeddedStore, object::encode};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+struct Bed {
+    store: Arc<Flaky<EmbeddedStore>>,
+    cache: WatchCache,
+    _dir: TempDir,
+}
+
+fn bed() -> Bed {
+    let dir = TempDir::new().unwrap();
+    let store = Arc::new(Flaky::new(EmbeddedStore::open(&dir.path().join("store.redb")).unwrap()));
+    let cache = WatchCache::start(store.clone(), "/r/");
+    Bed { store, cache, _dir: dir }
+}
+
+impl Bed {
+    async fn create(&self, key: &str) -> u64 {
+        self.store.create(key, encode(&mut object(key, 0).value.as_ref().clone())).await.unwrap()
+    }
+
+    async fn update(&self, key: &str) -> u64 {
+        let entry = self.store.get(key).await.unwrap().unwrap();
+        self.store.update(key, entry.value, entry.revision).await.unwrap()
+    }
+}
+
+async fn next(watch: &mut Watch) -> Option<Arc<Event>> {
+    tokio::time::timeout(DEADLINE, watch.next_event()).await.expect("nothing happens")
+}
+
+#[tokio::test]
+async fn a_consistent_list_shows_every_acknowledged_write() {
+    let bed = bed();
+    for number in 0..200 {
+        let revision = bed.create(&format!("/r/{number:03}")).await;
+        let list = bed.cache.list("/r/", None, Freshness::Newest).await.unwrap();
+        assert_eq!((list.revision, list.objects.len()), (revision, number + 1));
+        assert_eq!(list.objects[number].value["metadata"]["resourceVersion"], revision.to_string());
+    }
+    assert!(bed.cache.is_ready());
+}
+
+#[tokio::test]
+async fn reads_are_as_fresh_as_they_ask_for() {
+    let bed = bed();
+    let a = bed.create("/r/a").await;
+    let b = bed.create("/r/b").await;
+    let list = |fresh| bed.cache.list("/r/", None, fresh);
+    assert_eq!(brief(&list(Freshness::AtLeast(b)).await.unwrap()), [("/r/a", a), ("/r/b", b)]);
+    assert_eq!(brief(&list(Freshness::Any).await.unwrap()).len(), 2);
+    let then = list(Freshness::Exact(a)).await.unwrap();
+    assert_eq!((then.revision, brief(&then)), (a, vec![("/r/a", a)]));
+    let future = list(Freshness::AtLeast(b + 1)).await;
+    assert!(matches!(future, Err(StoreError::Future { asked, newest }) if (asked, newest) == (b + 1, b)));
+    let future = list(Freshness::Exact(b + 1)).await;
+    assert!(matches!(future, Err(StoreError::Future { asked, newest }) if (asked, newest) == (b + 1, b)));
+    assert_eq!(bed.cache.get("/r/a", Freshness::Newest).await.unwrap().unwrap().revision, a);
+    assert_eq!(bed.cache.get("/r/c", Freshness::Newest).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_the_cache_has_forgotten_is_listed_from_the_store() {
+    let bed = bed();
+    let a = bed.create("/r/a").await;
+    let b = bed.create("/r/b").await;
+    let later = WatchCache::start(bed.store.clone(), "/r/");
+    let list = later.list("/r/", None, Freshness::Newest).await.unwrap();
+    assert_eq!(list.revision, b);
+    let then = later.list("/r/", None, Freshness::Exact(a)).await.unwrap();
+    assert_eq!((then.revision, brief(&then)), (a, vec![("/r/a", a)]));
+    assert!(matches!(later.watch("/r/", a).await.map(drop), Err(StoreError::Compacted { oldest }) if oldest == b));
+    bed.store.compact(b).await.unwrap();
+    let then = later.list("/r/", None, Freshness::Exact(a)).await;
+    assert!(matches!(then, Err(StoreError::Compacted { oldest }) if oldest == b));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_and_watches_of_many_readers_fit_together_while_writers_write() {
+    let bed = Arc::new(bed());
+    let writer = |number: u64| {
+        let bed = bed.clone();
+        tokio::spawn(async move {
+            bed.create(&format!("/r/{number}")).await;
+            for _ in 0..60 {
+                bed.update(&format!("/r/{number}")).await;
+            }
+        })
+    };
+    let writers: Vec<_> = (0..4).map(writer).collect();
+    let mut readers = Vec::new();
+    while !writers.iter().all(JoinHandle::is_finished) && readers.len() < 30 {
+        readers.push(bed.cache.list_and_watch("/r/", Freshness::Newest).await.unwrap());
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let end = bed.create("/r/end").await;
+    for (list, mut watch) in readers {
+        for expected in list.revision + 1..=end {
+            assert_eq!(next(&mut watch).await.unwrap().revision, expected);
+        }
+        assert_eq!(watch.revision(), end);
+        assert!(watch.try_next_event().is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_watch_of_the_store_goes_on_without_a_gap() {
+    let bed = bed();
+    let mut newest = bed.create("/r/a").await;
+    let (list, mut watch) = bed.cache.list_and_watch("/r/", Freshness::Newest).await.unwrap();
+    assert_eq!(list.revision, newest);
+    for round in 0..10 {
+        bed.store.set_cut(round % 2 == 0);
+        newest = bed.update("/r/a").await;
+    }
+    for expected in list.revision + 1..=newest {
+        assert_eq!(next(&mut watch).await.unwrap().revision, expected);
+    }
+    assert_eq!(bed.cache.revision(), newest);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_compaction_the_cache_lists_again_and_old_watches_end() {
+    let bed = bed();
+    bed.create("/r/a").await;
+    let gone = bed.create("/r/b").await;
+    let (list, mut watch) = bed.cache.list_and_watch("/r/", Freshness::Newest).await.unwrap();
+    bed.store.set_cut(true);
+    bed.store.delete("/r/b", gone).await.unwrap();
+    let newest = bed.update("/r/a").await;
+    bed.store.compact(newest).await.unwrap();
+
+    // While it is cut off, consistent reads come from the store.
+    let fresh = bed.cache.list("/r/", None, Freshness::Newest).await.unwrap();
+    assert_eq!(brief(&fresh), [("/r/a", newest)]);
+    assert_eq!(bed.cache.list("/r/", None, Freshness::Any).await.unwrap(), list);
+
+    bed.store.set_cut(false);
+    assert_eq!(next(&mut watch).await, None, "no events, but an end");
+    assert_eq!(watch.revision(), list.revision, "no bookmark past what was seen");
+    let again = bed.cache.watch("/r/", list.revision).await.map(drop);
+    assert!(matches!(again, Err(StoreError::Compacted { oldest }) if oldest == newest));
+    let (list, mut watch) = bed.cache.list_and_watch("/r/", Freshness::AtLeast(newest)).await.unwrap();
+    assert_eq!(brief(&list), [("/r/a", newest)]);
+    let next_revision = bed.update("/r/a").await;
+    assert_eq!(next(&mut watch).await.unwrap().revision, next_revision);
+}
+
+#[tokio::test]
+async fn an_unreadable_object_is_left_out_and_counts_as_deleted() {
+    let bed = bed();
+    let a = bed.create("/r/a").await;
+    let (_, mut watch) = bed.cache.list_and_watch("/r/", Freshness::Newest).await.unwrap();
+    let broken = bed.store.update("/r/a", Bytes::from_static(b"broken"), a).await.unwrap();
+    let event = next(&mut watch).await.unwrap();
+    assert_eq!((event.kind, event.revision), (EventKind::Deleted, broken));
+    let b = bed.create("/r/b").await;
+    let list = bed.cache.list("/r/", None, Freshness::Newest).await.unwrap();
+    assert_eq!(brief(&list), [("/r/b", b)]);
+}
