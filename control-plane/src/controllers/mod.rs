@@ -10,8 +10,55 @@ pub mod endpoints;
 pub mod events;
 pub mod garbage;
 pub mod namespace;
+pub mod node;
 pub mod ownership;
 pub mod pod_facts;
 pub mod replicaset;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;
+
+use std::net::Ipv4Addr;
+
+use kube::Client;
+use nodeplane_client::{recorder::Recorder, write::Hands};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use caches::Caches;
+
+/// What the controllers must be told.
+#[derive(Clone, Debug)]
+pub struct ControllerConfig {
+    /// The cluster's CA in PEM, for the config map that every namespace gets.
+    pub root_ca: String,
+    /// The range that nodes get their pod addresses from: address and prefix length.
+    pub pod_cidr: (Ipv4Addr, u8),
+}
+
+impl Default for ControllerConfig {
+    fn default() -> Self {
+        Self { root_ca: String::new(), pod_cidr: (Ipv4Addr::new(10, 244, 0, 0), 16) }
+    }
+}
+
+/// Runs all controllers until `shutdown`, with informers of their own.
+pub async fn run(client: Client, config: ControllerConfig, shutdown: CancellationToken) {
+    let caches = Caches::start(&client);
+    run_with(client, caches, config, shutdown).await;
+}
+
+/// Runs all controllers until `shutdown`, with informers that others (the scheduler) share.
+pub async fn run_with(client: Client, caches: Caches, config: ControllerConfig, shutdown: CancellationToken) {
+    let hands = Hands::new(client.clone());
+    let recorder = |component: &str| Recorder::new(client.clone(), component, "");
+    tokio::join!(
+        deployment::run(hands.clone(), caches.clone(), recorder("deployment-controller"), shutdown.clone()),
+        replicaset::run(hands.clone(), caches.clone(), recorder("replicaset-controller"), shutdown.clone()),
+        endpoints::run(hands.clone(), caches.clone(), shutdown.clone()),
+        namespace::run(hands.clone(), caches.clone(), config.root_ca, shutdown.clone()),
+        node::run(hands.clone(), caches.clone(), recorder("node-controller"), config.pod_cidr, shutdown.clone()),
+        garbage::run(client.clone(), hands.clone(), shutdown.clone()),
+        events::run(hands, shutdown.clone()),
+    );
+    info!("controllers ended");
+}
