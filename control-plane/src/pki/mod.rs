@@ -185,7 +185,7 @@ fn split(content: &str) -> Option<Identity> {
 fn authority_key(dir: &Path) -> Result<KeyPair, PkiError> {
     let path = dir.join("ca.key");
     if let Some(pem) = files::read(&path)? {
-        return KeyPair::from_pem(&pem).map_err(|error| unusable(dir, error));
+        return KeyPair::from_pem(&pem).map_err(|error| unusable(dir, error.to_string()));
     }
     if files::read(&dir.join("ca.crt"))?.is_some() {
         return Err(unusable(dir, "ca.crt is there, but ca.key is not"));
@@ -213,6 +213,6 @@ fn authority_certificate(dir: &Path, key: &KeyPair) -> Result<String, PkiError> 
     Ok(pem)
 }
 
-fn unusable(dir: &Path, reason: impl ToString) -> PkiError {
-    PkiError::Authority { dir: dir.to_owned(), reason: reason.to_string() }
+fn unusable(dir: &Path, reason: impl Into<String>) -> PkiError {
+    PkiError::Authority { dir: dir.to_owned(), reason: reason.into() }
 }

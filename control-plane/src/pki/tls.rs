@@ -1,6 +1,6 @@
 //! TLS on both sides of the API server: what it serves with, and how it dials the agents.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::CryptoProvider, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -52,6 +52,6 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn tls(error: impl ToString) -> PkiError {
-    PkiError::Tls(error.to_string())
+fn tls(error: impl Into<Box<dyn Error>>) -> PkiError {
+    PkiError::Tls(error.into().to_string())
 }

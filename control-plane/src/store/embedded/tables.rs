@@ -113,13 +113,7 @@ impl Snapshot {
         revision: u64,
         limit: u64,
     ) -> Result<Page, redb::Error> {
-        let mut page = Page { entries: Vec::new(), revision, remaining: 0 };
-        let mut found: Option<Entry> = None;
-        let mut take = |entry: Option<Entry>| match entry {
-            Some(_) if limit > 0 && page.entries.len() as u64 >= limit => page.remaining += 1,
-            Some(entry) => page.entries.push(entry),
-            None => {}
-        };
+        let mut pager = Pager { page: Page { entries: Vec::new(), revision, remaining: 0 }, limit, found: None };
         let from = start.map_or(prefix, |start| start.max(prefix));
         for version in self.versions.range((from, 0)..)? {
             let (id, value) = version?;
@@ -127,15 +121,9 @@ impl Snapshot {
             if !key.starts_with(prefix) {
                 break;
             }
-            if found.as_ref().is_some_and(|found| found.key != key) {
-                take(found.take());
-            }
-            if at <= revision {
-                found = value.value().map(|value| entry(key, at, value));
-            }
+            pager.see(key, at, value.value());
         }
-        take(found);
-        Ok(page)
+        Ok(pager.finish())
     }
 
     /// The changes of a prefix after `after`, from at most `limit` changes of any key; and the
@@ -164,6 +152,42 @@ impl Snapshot {
         let previous = version_at(&self.versions, key, revision - 1)?.map(|entry| entry.value);
         let value = version_at(&self.versions, key, revision)?.map(|entry| entry.value);
         Ok(Change { key: key.to_owned(), revision, value, previous })
+    }
+}
+
+/// Makes a page out of versions in order of key and revision.
+struct Pager {
+    page: Page,
+    limit: u64,
+    /// The newest version so far of the key at hand; without its value when only counted.
+    found: Option<Entry>,
+}
+
+impl Pager {
+    fn see(&mut self, key: &str, at: u64, value: Option<&[u8]>) {
+        if self.found.as_ref().is_some_and(|found| found.key != key) {
+            self.take();
+        }
+        if at <= self.page.revision {
+            let value = if self.is_full() { value.map(|_| &[][..]) } else { value };
+            self.found = value.map(|value| entry(key, at, value));
+        }
+    }
+
+    fn take(&mut self) {
+        match self.found.take() {
+            Some(_) if self.is_full() => self.page.remaining += 1,
+            found => self.page.entries.extend(found),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.limit > 0 && self.page.entries.len() as u64 >= self.limit
+    }
+
+    fn finish(mut self) -> Page {
+        self.take();
+        self.page
     }
 }
 

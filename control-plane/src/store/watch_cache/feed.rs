@@ -14,9 +14,6 @@ use tracing::{error, info, warn};
 use super::{Inner, Object, state::Update};
 use crate::store::{Change, Changes, Entry, StoreError};
 
-/// Entries per page of the first list.
-const PAGE: u64 = 500;
-
 /// Changes taken in under one lock at most.
 const BATCH: usize = 256;
 
@@ -45,29 +42,23 @@ async fn rest(pause: Duration) -> Duration {
     (pause * 2).min(RETRY.1)
 }
 
-/// Reads everything as of one revision, in pages.
-async fn relist(inner: &Inner) -> Result<(), StoreError> {
-    let mut objects = Vec::new();
-    let mut start: Option<String> = None;
-    let mut revision = None;
-    loop {
-        let page = inner.store.list(&inner.prefix, start.as_deref(), revision, PAGE).await?;
-        let at = *revision.get_or_insert(page.revision);
-        for entry in &page.entries {
-            let shared = inner.read().same(&entry.key, entry.revision);
-            objects.extend(shared.or_else(|| decode(entry)));
-        }
-        match page.entries.last() {
-            Some(last) if page.remaining > 0 => start = Some(format!("{}\0", last.key)),
-            _ => return Ok(reset(inner, objects, at)),
-        }
-    }
-}
-
-fn reset(inner: &Inner, objects: Vec<Object>, revision: u64) {
+/// Reads everything as of one revision. Objects that are cached already are shared.
+async fn relist(inner: &Arc<Inner>) -> Result<(), StoreError> {
+    let page = inner.store.list(&inner.prefix, None, None, 0).await?;
+    let known = inner.clone();
+    let (entries, revision) = (page.entries, page.revision);
+    let decode_all = move || {
+        entries
+            .iter()
+            .filter_map(|entry| known.read().same(&entry.key, entry.revision).or_else(|| decode(entry)))
+            .collect()
+    };
+    let objects: Vec<Object> =
+        tokio::task::spawn_blocking(decode_all).await.map_err(|error| StoreError::Unavailable(error.into()))?;
     info!(revision, objects = objects.len(), "listed the store");
     inner.write().reset(objects, revision);
     inner.progress.send_replace(revision);
+    Ok(())
 }
 
 /// Follows changes; returns when the store has forgotten some of them.
