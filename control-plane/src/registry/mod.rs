@@ -5,12 +5,24 @@
 pub mod admission;
 mod claims;
 mod cluster_ips;
+mod config_map;
+mod deployment;
+mod endpoints;
+mod event;
 mod fields;
+mod lease;
 pub mod metadata;
+mod namespace;
+mod node;
 mod node_ports;
+mod pod;
+mod pod_template;
 mod ranges;
 mod repair;
+mod replica_set;
+mod secret;
 mod service;
+mod workload;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -30,7 +42,6 @@ pub use metadata::{validate_meta, validate_meta_update};
 
 /// The strategies of all kinds, with the allocators that some of them need.
 pub struct Registry {
-    plain: Plain,
     service: ServiceStrategy,
 }
 
@@ -50,14 +61,25 @@ impl Registry {
     /// The registry over a store.
     pub fn new(store: Arc<dyn Store>, config: RegistryConfig) -> Self {
         let RegistryConfig { store_prefix, service_cidr } = config;
-        Self { plain: Plain, service: ServiceStrategy::new(&store, &store_prefix, service_cidr) }
+        Self { service: ServiceStrategy::new(&store, &store_prefix, service_cidr) }
     }
 
     /// What differs for this kind.
     pub fn strategy(&self, kind: &Kind) -> &dyn Strategy {
         match (kind.group, kind.kind) {
+            ("", "ConfigMap") => &config_map::ConfigMapStrategy,
+            ("", "Endpoints") => &endpoints::EndpointsStrategy,
+            ("", "Event") => &event::EventStrategy,
+            ("", "Namespace") => &namespace::NamespaceStrategy,
+            ("", "Node") => &node::NodeStrategy,
+            ("", "Pod") => &pod::PodStrategy,
+            ("", "Secret") => &secret::SecretStrategy,
             ("", "Service") => &self.service,
-            _ => &self.plain,
+            ("apps", "Deployment") => &deployment::DeploymentStrategy,
+            ("apps", "ReplicaSet") => &replica_set::ReplicaSetStrategy,
+            ("coordination.k8s.io", "Lease") => &lease::LeaseStrategy,
+            ("discovery.k8s.io", "EndpointSlice") => &endpoints::EndpointSliceStrategy,
+            _ => &Plain,
         }
     }
 

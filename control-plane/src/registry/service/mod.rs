@@ -3,6 +3,8 @@
 mod defaults;
 mod validation;
 
+pub(super) use validation::{check_protocol, check_target};
+
 use std::{net::Ipv4Addr, sync::Arc};
 
 use async_trait::async_trait;

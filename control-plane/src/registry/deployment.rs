@@ -1,0 +1,114 @@
+//! Deployments (upstream `apps/v1/defaults.go`, `ValidateDeployment`).
+
+use nodeplane_api::{names, status::FieldErrors};
+use serde_json::{Value, json};
+
+use super::{
+    Strategy,
+    fields::{At, child, fill, object_mut},
+    pod_template::{fill_template, not_negative},
+    workload::{check_counts, check_selector_and_template, check_selector_kept, check_status_counts},
+};
+
+/// The strategy of Deployments.
+pub(super) struct DeploymentStrategy;
+
+impl Strategy for DeploymentStrategy {
+    fn default(&self, deployment: &mut Value) {
+        let Some(spec) = object_mut(deployment, "spec") else { return };
+        fill(spec, "replicas", 1);
+        fill(spec, "revisionHistoryLimit", 10);
+        fill(spec, "progressDeadlineSeconds", 600);
+        if let Some(strategy) = child(spec, "strategy") {
+            fill_strategy(strategy);
+        }
+        fill_template(spec);
+    }
+
+    fn validate(&self, deployment: &Value) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        let spec = At::root(deployment).field("spec");
+        check_counts(&spec, &["replicas"], &mut errors);
+        check_selector_and_template(&spec, &mut errors);
+        check_strategy(&spec.field("strategy"), &mut errors);
+        check_counts(&spec, &["minReadySeconds", "revisionHistoryLimit"], &mut errors);
+        let deadline = spec.field("progressDeadlineSeconds");
+        not_negative(&deadline, &mut errors);
+        let ready = spec.field("minReadySeconds").integer().unwrap_or(0);
+        if deadline.integer().is_some_and(|seconds| seconds <= ready) {
+            errors.invalid(deadline.path, deadline.value.clone(), "must be greater than minReadySeconds");
+        }
+        errors
+    }
+
+    fn validate_update(&self, deployment: &Value, old: &Value) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        check_selector_kept(deployment, old, &mut errors);
+        errors
+    }
+
+    fn validate_status_update(&self, deployment: &Value, _old: &Value) -> FieldErrors {
+        let fields = [
+            "observedGeneration",
+            "replicas",
+            "updatedReplicas",
+            "readyReplicas",
+            "availableReplicas",
+            "unavailableReplicas",
+        ];
+        check_status_counts(deployment, &fields)
+    }
+}
+
+fn fill_strategy(strategy: &mut Value) {
+    fill(strategy, "type", "RollingUpdate");
+    if strategy["type"] == "RollingUpdate"
+        && let Some(rolling) = child(strategy, "rollingUpdate")
+    {
+        fill(rolling, "maxUnavailable", "25%");
+        fill(rolling, "maxSurge", "25%");
+    }
+}
+
+fn check_strategy(strategy: &At<'_>, errors: &mut FieldErrors) {
+    let (kind, rolling) = (strategy.field("type"), strategy.field("rollingUpdate"));
+    match kind.text() {
+        "Recreate" => {
+            if rolling.is_set() {
+                errors.forbidden(rolling.path, "may not be specified when strategy `type` is 'Recreate'");
+            }
+        }
+        "RollingUpdate" => check_rolling(&rolling, errors),
+        other => errors.not_supported(kind.path, other, &["Recreate", "RollingUpdate"]),
+    }
+}
+
+fn check_rolling(rolling: &At<'_>, errors: &mut FieldErrors) {
+    let (unavailable, surge) = (rolling.field("maxUnavailable"), rolling.field("maxSurge"));
+    check_share(&unavailable, errors);
+    check_share(&surge, errors);
+    let is_zero = |at: &At<'_>| *at.value == json!(0) || at.text() == "0%";
+    if is_zero(&unavailable) && is_zero(&surge) {
+        let words = "may not be 0 when `maxSurge` is 0";
+        errors.invalid(unavailable.path.clone(), unavailable.value.clone(), words);
+    }
+    let percent = unavailable.text().strip_suffix('%').and_then(|digits| digits.parse::<u64>().ok());
+    if percent.is_some_and(|percent| percent > 100) {
+        errors.invalid(unavailable.path, unavailable.value.clone(), "must not be greater than 100%");
+    }
+}
+
+/// A number of pods or a share of them.
+fn check_share(field: &At<'_>, errors: &mut FieldErrors) {
+    match field.value {
+        Value::String(text) => {
+            for words in names::percent(text) {
+                errors.invalid(field.path.clone(), text.as_str(), words);
+            }
+        }
+        _ => not_negative(field, errors),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Pods: defaults, the status they start with, the little that may change, and deletion with
+//! grace.
+
+mod update;
+
+use nodeplane_api::status::FieldErrors;
+use serde_json::{Value, json};
+
+use super::{Deletion, Strategy, fields::At, keep, pod_template};
+
+/// The strategy of pods.
+pub(super) struct PodStrategy;
+
+impl Strategy for PodStrategy {
+    fn default(&self, pod: &mut Value) {
+        if let Some(spec) = pod.get_mut("spec").filter(|spec| spec.is_object()) {
+            pod_template::fill_spec(spec);
+            pod_template::fill_pod_only(spec);
+        }
+    }
+
+    fn prepare_for_create(&self, pod: &mut Value) {
+        let quality = pod_template::quality_of_service(&pod["spec"]);
+        pod["status"] = json!({ "phase": "Pending", "qosClass": quality });
+    }
+
+    fn prepare_for_update(&self, pod: &mut Value, old: &Value) {
+        keep(pod, old, "status");
+    }
+
+    fn validate(&self, pod: &Value) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        pod_template::check_spec(&At::root(pod).field("spec"), &mut errors);
+        errors
+    }
+
+    fn validate_update(&self, pod: &Value, old: &Value) -> FieldErrors {
+        update::validate_update(pod, old)
+    }
+
+    /// Upstream `podStrategy.CheckGracefulDelete`: what never ran or runs no more goes at once,
+    /// and a second request can only shorten the grace of the first.
+    fn deletion(&self, pod: &Value, grace_seconds: Option<i64>) -> Deletion {
+        let spec = &pod["spec"];
+        let asked = grace_seconds.or_else(|| spec["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30);
+        let is_scheduled = spec["nodeName"].as_str().is_some_and(|name| !name.is_empty());
+        let is_terminal = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        let seconds = match asked {
+            _ if !is_scheduled || is_terminal => 0,
+            negative if negative < 0 => 1,
+            seconds => seconds,
+        };
+        let running = pod["metadata"]["deletionGracePeriodSeconds"].as_i64();
+        match running.map_or(seconds, |running| running.min(seconds)) {
+            0 => Deletion::Immediate,
+            seconds => Deletion::Graceful { seconds },
+        }
+    }
+
+    /// The node removes the pod with a grace of 0 once its containers have ended.
+    fn is_deletion_complete(&self, pod: &Value) -> bool {
+        pod["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! What is wrong with containers (upstream `validateContainers`, `validateInitContainers`).
+
+use std::collections::BTreeSet;
+
+use nodeplane_api::{names, status::FieldErrors};
+
+use super::{
+    environment::check_environment,
+    probes::{check_lifecycle, check_probes},
+    resources::check_resources,
+    spec::{Seen, check_security, one_of, refuse_all},
+    volumes::{Volumes, check_mounts},
+};
+use crate::registry::{fields::At, service::check_protocol};
+
+const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
+const MESSAGE_POLICIES: [&str; 2] = ["FallbackToLogsOnError", "File"];
+
+/// Whether a container runs before the others, or besides them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Init,
+    Main,
+}
+
+/// Adds what is wrong with all containers of a pod.
+pub(super) fn check_containers(spec: &At<'_>, volumes: &Volumes<'_>, errors: &mut FieldErrors) {
+    let containers = spec.field("containers");
+    if containers.len() == 0 {
+        errors.required(containers.path.clone(), "");
+    }
+    let mut seen = Seen::new();
+    let mut host_ports = BTreeSet::new();
+    for container in containers.items() {
+        check_container(&container, Role::Main, volumes, &mut seen, errors);
+        check_host_ports(&container, &mut host_ports, errors);
+    }
+    for container in spec.field("initContainers").items() {
+        check_container(&container, Role::Init, volumes, &mut seen, errors);
+    }
+}
+
+fn check_container<'a>(
+    container: &At<'a>,
+    role: Role,
+    volumes: &Volumes<'_>,
+    seen: &mut Seen<'a>,
+    errors: &mut FieldErrors,
+) {
+    check_name(&container.field("name"), seen, errors);
+    check_image(&container.field("image"), errors);
+    one_of(&container.field("terminationMessagePolicy"), &MESSAGE_POLICIES, errors);
+    one_of(&container.field("imagePullPolicy"), &PULL_POLICIES, errors);
+    check_ports(&container.field("ports"), errors);
+    check_environment(container, errors);
+    check_mounts(container, volumes, errors);
+    check_resources(&container.field("resources"), errors);
+    check_security(&container.field("securityContext"), errors);
+    check_restart(container, role, errors);
+    let runs_on = role == Role::Main || container.field("restartPolicy").text() == "Always";
+    if runs_on {
+        check_lifecycle(&container.field("lifecycle"), errors);
+        check_probes(container, errors);
+        return;
+    }
+    for name in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+        let field = container.field(name);
+        if field.is_set() {
+            errors.forbidden(field.path, "may not be set for init containers without restartPolicy=Always");
+        }
+    }
+}
+
+fn check_name<'a>(name: &At<'a>, seen: &mut Seen<'a>, errors: &mut FieldErrors) {
+    if name.text().is_empty() {
+        errors.required(name.path.clone(), "");
+        return;
+    }
+    refuse_all(name, names::label_1123(name.text()), errors);
+    if !seen.insert(name.text()) {
+        errors.duplicate(name.path.clone(), name.text());
+    }
+}
+
+fn check_image(image: &At<'_>, errors: &mut FieldErrors) {
+    if image.text().is_empty() {
+        errors.required(image.path.clone(), "");
+    } else if image.text().trim() != image.text() {
+        errors.invalid(image.path.clone(), image.text(), "must not have leading or trailing whitespace");
+    }
+}
+
+fn check_restart(container: &At<'_>, role: Role, errors: &mut FieldErrors) {
+    let policy = container.field("restartPolicy");
+    match role {
+        _ if !policy.is_set() => {}
+        Role::Main => errors.forbidden(policy.path, "may not be set for non-init containers"),
+        Role::Init => one_of(&policy, &["Always"], errors),
+    }
+}
+
+fn check_ports(ports: &At<'_>, errors: &mut FieldErrors) {
+    let mut seen = Seen::new();
+    for port in ports.items() {
+        let name = port.field("name");
+        if !name.text().is_empty() {
+            let wrong = names::port_name(name.text());
+            let is_fine = wrong.is_empty();
+            refuse_all(&name, wrong, errors);
+            if is_fine && !seen.insert(name.text()) {
+                errors.duplicate(name.path.clone(), name.text());
+            }
+        }
+        let number = port.field("containerPort");
+        match number.integer() {
+            None | Some(0) => errors.required(number.path.clone(), ""),
+            Some(value) => refuse_all(&number, names::port_number(value), errors),
+        }
+        let host = port.field("hostPort");
+        if let Some(value) = host.integer().filter(|value| *value != 0) {
+            refuse_all(&host, names::port_number(value), errors);
+        }
+        check_protocol(&port.field("protocol"), errors);
+    }
+}
+
+/// Two containers of a pod cannot have the same port of the node.
+fn check_host_ports(container: &At<'_>, seen: &mut BTreeSet<String>, errors: &mut FieldErrors) {
+    for port in container.field("ports").items() {
+        let number = port.field("hostPort").integer().unwrap_or(0);
+        if number == 0 {
+            continue;
+        }
+        let key = format!("{}/{}/{number}", port.field("protocol").text(), port.field("hostIP").text());
+        if !seen.insert(key.clone()) {
+            errors.duplicate(port.field("hostPort").path, key);
+        }
+    }
+}

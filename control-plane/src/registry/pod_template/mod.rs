@@ -1,0 +1,50 @@
+//! The part that pods and the templates of workloads have in common: `PodSpec`.
+//!
+//! In: specs as clients write them. Out: specs with every default filled, and what is wrong
+//! with them, under the field path where they stand.
+
+mod containers;
+mod defaults;
+mod environment;
+mod probes;
+mod resources;
+mod spec;
+mod volumes;
+
+use nodeplane_api::status::FieldErrors;
+use serde_json::Value;
+
+use super::{
+    fields::{At, child},
+    metadata::{check_annotations, check_labels},
+};
+
+pub(super) use defaults::{fill_pod_only, fill_spec};
+pub(super) use resources::quality_of_service;
+pub(super) use spec::{check_spec, not_negative, one_of};
+
+/// Fills a workload's `spec.template`.
+pub(super) fn fill_template(spec: &mut Value) {
+    let Some(template) = child(spec, "template") else { return };
+    child(template, "metadata");
+    if let Some(pod) = child(template, "spec") {
+        fill_spec(pod);
+    }
+}
+
+/// Adds what is wrong with a workload's template.
+pub(super) fn check_template(template: &At<'_>, errors: &mut FieldErrors) {
+    let metadata = template.field("metadata");
+    let under_template = |field: &str| At { path: format!("{}.{field}", template.path), ..metadata.field(field) };
+    check_labels(&under_template("labels"), errors);
+    check_annotations(&under_template("annotations"), errors);
+    let spec = template.field("spec");
+    check_spec(&spec, errors);
+    let ephemeral = spec.field("ephemeralContainers");
+    if ephemeral.len() > 0 {
+        errors.forbidden(ephemeral.path, "ephemeral containers not allowed in pod template");
+    }
+}
+
+#[cfg(test)]
+mod tests;
