@@ -20,8 +20,7 @@ fn snapshot(services: &[(u8, &[u8])]) -> Snapshot {
 fn image_of(snapshot: &Snapshot) -> Image {
     let fake = FakeDataplane::default();
     ServicePlane::new(fake.clone()).sync(snapshot).expect("sync");
-    let image = fake.state().image.clone();
-    image
+    fake.dump().expect("dump")
 }
 
 fn endpoint(host: u8, ifindex: u32) -> Endpoint {

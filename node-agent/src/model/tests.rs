@@ -2,17 +2,17 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn service(name: &str, spec: Value) -> Service {
-    let object = json!({ "metadata": { "namespace": "default", "name": name }, "spec": spec });
+fn service(name: &str, spec: impl Into<Value>) -> Service {
+    let object = json!({ "metadata": { "namespace": "default", "name": name }, "spec": spec.into() });
     serde_json::from_value(object).expect("a Service")
 }
 
-fn slice(name: &str, of: &str, ports: Value, endpoints: Value) -> EndpointSlice {
+fn slice(name: &str, of: &str, ports: impl Into<Value>, endpoints: impl Into<Value>) -> EndpointSlice {
     let object = json!({
         "metadata": { "namespace": "default", "name": name, "labels": { "kubernetes.io/service-name": of } },
         "addressType": "IPv4",
-        "ports": ports,
-        "endpoints": endpoints,
+        "ports": ports.into(),
+        "endpoints": endpoints.into(),
     });
     serde_json::from_value(object).expect("an EndpointSlice")
 }

@@ -6,6 +6,7 @@
 
 use std::{
     fs, io,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
 };
 
@@ -18,7 +19,7 @@ use nix::{
 use nodeplane_ebpf_abi::{ABI_VERSION, maps::MapSpec};
 use tracing::info;
 
-use super::{Error, Result, chain};
+use super::{Error, Result, chain, sys};
 
 const MOUNT_POINT: &str = "/sys/fs/bpf";
 const LINKS: &str = "links";
@@ -56,11 +57,7 @@ impl Pins {
 
     /// Removes the pin of a link, and with it the link. It is no error that it was not there.
     pub(super) fn drop_link(&self, name: &str) -> Result<()> {
-        let path = self.link(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(pin_error(&path, &error)),
-            _ => Ok(()),
-        }
+        drop_link(&self.link(name))
     }
 
     /// Checks that a map, if it is pinned, is what this agent expects.
@@ -112,13 +109,25 @@ pub fn cleanup(root: &Path) -> Result<()> {
 
 fn drop_version(dir: &Path) -> Result<()> {
     let links = dir.join(LINKS);
-    for path in [&links, dir] {
-        match fs::remove_dir_all(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(pin_error(path, &error)),
-            _ => {}
+    if links.exists() {
+        for name in list(&links)? {
+            drop_link(&links.join(name))?;
         }
     }
-    Ok(())
+    fs::remove_dir_all(dir).map_err(|error| pin_error(dir, &error))
+}
+
+/// Detaches a link and removes its pin. Removal alone would let the programs run on until the
+/// kernel has found that nobody holds the link.
+fn drop_link(path: &Path) -> Result<()> {
+    if let Ok(link) = sys::open_pin(path) {
+        // What cannot be detached is attached to nothing any more.
+        let _ = sys::detach_link(link.as_fd());
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(pin_error(path, &error)),
+        _ => Ok(()),
+    }
 }
 
 fn version_name(version: u32) -> String {

@@ -1,4 +1,4 @@
-//! The two commands of bpf(2) that aya 0.14 does not offer for cgroup links.
+//! The commands of bpf(2) for pinned links that aya 0.14 does not offer, or not for cgroups.
 
 use std::{
     ffi::CString,
@@ -12,6 +12,7 @@ use std::{
 
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_LINK_UPDATE: libc::c_int = 29;
+const BPF_LINK_DETACH: libc::c_int = 34;
 
 /// `bpf_attr` of BPF_OBJ_GET.
 #[repr(C)]
@@ -47,6 +48,12 @@ pub(super) fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
     let attr = LinkUpdate { link_fd: link.as_raw_fd(), new_prog_fd: program.as_raw_fd(), flags: 0, old_prog_fd: 0 };
     // SAFETY: the attribute holds numbers only.
     unsafe { bpf(BPF_LINK_UPDATE, &attr) }.map(drop)
+}
+
+/// Takes a link off what it is attached to, at once and whoever else holds it.
+pub(super) fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the attribute is the number of the link.
+    unsafe { bpf(BPF_LINK_DETACH, &link.as_raw_fd()) }.map(drop)
 }
 
 /// # Safety
