@@ -37,7 +37,8 @@ pub(crate) static AFFINITY: LruHashMap<AffKey, AffVal> = LruHashMap::pinned(maps
 #[map(name = "NP_REVERSE")]
 pub(crate) static REVERSE: LruHashMap<ReverseKey, ReverseVal> = LruHashMap::pinned(maps::REVERSE.capacity, 0);
 #[map(name = "NP_ENDPOINTS")]
-pub(crate) static ENDPOINTS: HashMap<Ipv4Be, EndpointVal> = HashMap::pinned(maps::ENDPOINTS.capacity, BPF_F_NO_PREALLOC);
+pub(crate) static ENDPOINTS: HashMap<Ipv4Be, EndpointVal> =
+    HashMap::pinned(maps::ENDPOINTS.capacity, BPF_F_NO_PREALLOC);
 #[map(name = "NP_VERDICTS")]
 pub(crate) static VERDICTS: PerCpuArray<u64> = PerCpuArray::pinned(maps::VERDICTS.capacity, 0);
 
