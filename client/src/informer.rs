@@ -178,23 +178,23 @@ impl<K: Object> Drop for Informer<K> {
 
 impl<K: Object> Shared<K> {
     /// Puts `new` in the place of the object with this key, and tells everybody.
-    fn set(&self, key: Key, new: Option<Arc<K>>) {
+    fn set(&self, key: Key, new: Option<&Arc<K>>) {
         let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
         let old = {
             let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-            match &new {
+            match new {
                 Some(object) => objects.insert(key.clone(), object.clone()),
                 None => objects.remove(&key),
             }
         };
-        let change = Change { key: &key, old: old.as_ref(), new: new.as_ref() };
+        let change = Change { key: &key, old: old.as_ref(), new };
         handlers.iter().for_each(|handler| handler(&change));
         drop(handlers);
         self.tell(Notice::Changed(key));
     }
 
     /// Puts a complete list in the place of everything.
-    fn swap(&self, complete: Objects<K>, list: u64) {
+    fn swap(&self, complete: &Objects<K>, list: u64) {
         let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
         let old = {
             let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
@@ -202,7 +202,7 @@ impl<K: Object> Shared<K> {
         };
         complete.values().for_each(|object| self.see(object));
         self.lists_done.store(list, Ordering::SeqCst);
-        for change in differences(&old, &complete) {
+        for change in differences(&old, complete) {
             handlers.iter().for_each(|handler| handler(&change));
         }
         drop(handlers);
@@ -295,11 +295,11 @@ impl<K: Object> Reflection<'_, K> {
             watcher::Event::InitDone => {
                 let complete = std::mem::take(&mut self.collected);
                 debug!(kind = std::any::type_name::<K>(), objects = complete.len(), "list complete");
-                self.shared.swap(complete, self.shared.lists_begun.load(Ordering::SeqCst));
+                self.shared.swap(&complete, self.shared.lists_begun.load(Ordering::SeqCst));
             }
             watcher::Event::Apply(object) => {
                 let (key, object) = self.keep(object);
-                self.shared.set(key, Some(object.clone()));
+                self.shared.set(key, Some(&object));
                 self.shared.see(&object);
             }
             watcher::Event::Delete(object) => {

@@ -21,6 +21,7 @@ use std::net::Ipv4Addr;
 
 use kube::Client;
 use nodeplane_client::{recorder::Recorder, write::Hands};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -49,16 +50,26 @@ pub async fn run(client: Client, config: ControllerConfig, shutdown: Cancellatio
 
 /// Runs all controllers until `shutdown`, with informers that others (the scheduler) share.
 pub async fn run_with(client: Client, caches: Caches, config: ControllerConfig, shutdown: CancellationToken) {
-    let hands = Hands::new(client.clone());
+    let hands = || Hands::new(client.clone());
     let recorder = |component: &str| Recorder::new(client.clone(), component, "");
-    tokio::join!(
-        deployment::run(hands.clone(), caches.clone(), recorder("deployment-controller"), shutdown.clone()),
-        replicaset::run(hands.clone(), caches.clone(), recorder("replicaset-controller"), shutdown.clone()),
-        endpoints::run(hands.clone(), caches.clone(), shutdown.clone()),
-        namespace::run(hands.clone(), caches.clone(), config.root_ca, shutdown.clone()),
-        node::run(hands.clone(), caches.clone(), recorder("node-controller"), config.pod_cidr, shutdown.clone()),
-        garbage::run(client.clone(), hands.clone(), shutdown.clone()),
-        events::run(hands, shutdown.clone()),
-    );
+    let mut running = JoinSet::new();
+    let recorded = recorder("deployment-controller");
+    running.spawn(deployment::run(hands(), caches.clone(), recorded, shutdown.clone()));
+    let recorded = recorder("replicaset-controller");
+    running.spawn(replicaset::run(hands(), caches.clone(), recorded, shutdown.clone()));
+    running.spawn(endpoints::run(hands(), caches.clone(), shutdown.clone()));
+    running.spawn(namespace::run(hands(), caches.clone(), config.root_ca, shutdown.clone()));
+    let recorded = recorder("node-controller");
+    running.spawn(node::run(hands(), caches, recorded, config.pod_cidr, shutdown.clone()));
+    running.spawn(garbage::run(client.clone(), hands(), shutdown.clone()));
+    running.spawn(events::run(hands(), shutdown));
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            // A cluster with half its controllers is worse than one that starts over.
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
     info!("controllers ended");
 }

@@ -1,6 +1,6 @@
 //! The next step of a rollout. Pure. Follows upstream's `rolling.go` and `recreate.go`.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
 
 use super::{model, plan::Draft};
 use crate::controllers::{ownership, pod_facts};
@@ -57,8 +57,14 @@ fn drop_unhealthy(draft: &mut Draft<'_>, most: i32) {
     }
 }
 
+/// How many pods of a set are available and stay. Its status may still count some that its spec
+/// has given up already; relying on those (as upstream does) could take too many at once.
+fn staying(set: &ReplicaSet) -> i32 {
+    model::available(set).min(model::wanted(set))
+}
+
 fn drop_healthy(draft: &mut Draft<'_>) {
-    let mut left = model::sum(&draft.sets, model::available) - draft.bounds.least_available();
+    let mut left = model::sum(&draft.sets, staying) - draft.bounds.least_available();
     for old in draft.old() {
         let have = model::wanted(&draft.sets[old]);
         let down = have.min(left);
@@ -83,7 +89,7 @@ pub(super) fn stop_old(draft: &mut Draft<'_>, pods: &[std::sync::Arc<Pod>]) -> b
 }
 
 /// Whether a pod of an old set may still run.
-fn holds_up(pod: &Pod, set: &k8s_openapi::api::apps::v1::ReplicaSet) -> bool {
+fn holds_up(pod: &Pod, set: &ReplicaSet) -> bool {
     let owned =
         ownership::controller_of(&pod.metadata).is_some_and(|owner| Some(&owner.uid) == set.metadata.uid.as_ref());
     owned && !pod_facts::is_finished(pod)

@@ -1,4 +1,5 @@
 use k8s_openapi::api::apps::v1::DeploymentCondition;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -8,17 +9,21 @@ use crate::controllers::{
 };
 
 fn deployment(replicas: i32, image: &str, strategy: Value) -> Deployment {
-    object(json!({
+    let mut deployment = json!({
         "metadata": { "name": "web", "namespace": "default", "annotations": { "note": "kept" } },
-        "spec": { "replicas": replicas, "selector": { "matchLabels": { "app": "web" } }, "strategy": strategy,
+        "spec": { "replicas": replicas, "selector": { "matchLabels": { "app": "web" } },
                   "revisionHistoryLimit": 2, "progressDeadlineSeconds": 60,
                   "template": { "metadata": { "labels": { "app": "web" } },
                                 "spec": { "containers": [{ "name": "c", "image": image }] } } }
-    }))
+    });
+    deployment["spec"]["strategy"] = strategy;
+    object(deployment)
 }
 
 fn rolling(surge: Value, unavailable: Value) -> Value {
-    json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": surge, "maxUnavailable": unavailable } })
+    let mut strategy = json!({ "type": "RollingUpdate" });
+    strategy["rollingUpdate"] = Value::from_iter([("maxSurge", surge), ("maxUnavailable", unavailable)]);
+    strategy
 }
 
 /// The whole machine in small: deployment and replica set controllers, and a kubelet that makes
@@ -353,4 +358,69 @@ fn orphaned_sets_are_adopted_before_anything_else() {
     assert!(plan.adopts && plan.creation.is_none() && plan.writes.is_empty());
     machine.settle();
     assert_eq!(machine.world.list::<ReplicaSet>().len(), 1);
+}
+
+/// Who does something next.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Deploy { writes: usize },
+    Sets,
+    Kubelet,
+}
+
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    let turn =
+        prop_oneof![(1..4_usize).prop_map(|writes| Turn::Deploy { writes }), Just(Turn::Sets), Just(Turn::Kubelet),];
+    proptest::collection::vec(turn, 0..60)
+}
+
+#[test]
+fn a_set_status_that_counts_pods_already_given_up_takes_no_more() {
+    let mut machine = Machine::new(&deployment(5, "v1", rolling(json!(0), json!(2))));
+    machine.settle();
+    machine.set_image("v2");
+    machine.settle();
+    let old = machine.world.list::<ReplicaSet>().into_iter().find(|set| model::wanted(set) == 0).unwrap();
+    let new = machine.world.list::<ReplicaSet>().into_iter().find(|set| model::wanted(set) == 5).unwrap();
+    let size = |machine: &mut Machine, set: &ReplicaSet, wanted: i32, available: i32| {
+        machine.world.edit::<ReplicaSet>(&set.name_any(), |set| {
+            set["spec"]["replicas"] = wanted.into();
+            set["status"]["availableReplicas"] = available.into();
+        });
+    };
+    // Two old ones stay, but the status still counts the third that is being deleted.
+    size(&mut machine, &old, 2, 3);
+    size(&mut machine, &new, 3, 2);
+    machine.deploy(usize::MAX);
+    assert_eq!(model::wanted(&machine.world.get(&old.name_any()).unwrap()), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whoever comes first, however often, and wherever the deployment controller crashes: a
+    /// rollout keeps its bounds at every moment, and ends.
+    #[test]
+    fn any_order_of_events_keeps_the_bounds_and_converges(
+        replicas in 1..8_i32, surge in 0..4_i32, unavailable in 0..4_i32, turns in turns(),
+    ) {
+        let mut machine = Machine::new(&deployment(replicas, "v1", rolling(json!(surge), json!(unavailable))));
+        machine.settle();
+        machine.watch();
+        machine.set_image("v2");
+        for turn in turns {
+            match turn {
+                Turn::Deploy { writes } => drop(machine.deploy(writes)),
+                Turn::Sets => drop(machine.sets()),
+                Turn::Kubelet => drop(machine.kubelet()),
+            }
+            machine.measure();
+        }
+        machine.settle();
+        let bounds = model::Bounds::of(machine.deployment().spec.as_ref().unwrap());
+        prop_assert!(machine.most_pods <= usize::try_from(bounds.most()).unwrap());
+        prop_assert!(machine.least_available >= usize::try_from(bounds.least_available()).unwrap());
+        prop_assert!(machine.images().iter().all(|image| image == "v2"));
+        prop_assert_eq!(machine.images().len(), usize::try_from(replicas).unwrap());
+    }
 }
