@@ -1,0 +1,129 @@
+//! Where in the cluster domain a name lies, by its form alone (Kubernetes DNS specification 2).
+//!
+//! In: the labels in front of the cluster domain. Out: a [`Place`]. Knows nothing of what
+//! exists; letters match in any case.
+
+use crate::zone::facts::Protocol;
+
+/// Where a name lies. Service keys are `name.namespace` in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place<'a> {
+    /// The cluster domain itself.
+    Apex,
+    /// `dns-version`.
+    Version,
+    /// `dns`, `svc` and `pod`: names that are there for what is below them.
+    Branch,
+    /// `ns.dns`: this server when no service stands in front of it.
+    NameServer,
+    /// `namespace.svc` or `namespace.pod`.
+    Namespace(String),
+    /// `a-b-c-d.namespace.pod`.
+    PodAddress { label: &'a [u8], namespace: String },
+    /// `service.namespace.svc`.
+    Service(String),
+    /// `endpoint.service.namespace.svc`.
+    Endpoint { label: &'a [u8], key: String },
+    /// `_proto.service.namespace.svc`: there for the ports below it.
+    Protocol { protocol: Protocol, key: String },
+    /// `_port._proto.service.namespace.svc`.
+    Port { port: String, protocol: Protocol, key: String },
+    /// No form that has a meaning.
+    Nowhere,
+}
+
+/// The place of a name whose labels in front of the cluster domain are `labels`.
+pub(super) fn place<'a>(labels: &[&'a [u8]]) -> Place<'a> {
+    find(labels).unwrap_or(Place::Nowhere)
+}
+
+fn find<'a>(labels: &[&'a [u8]]) -> Option<Place<'a>> {
+    Some(match labels {
+        [] => Place::Apex,
+        [only] if is(only, "dns-version") => Place::Version,
+        [only] if ["svc", "pod", "dns"].iter().any(|branch| is(only, branch)) => Place::Branch,
+        [ns, dns] if is(ns, "ns") && is(dns, "dns") => Place::NameServer,
+        [namespace, pod] if is(pod, "pod") => Place::Namespace(text(namespace)?),
+        [label, namespace, pod] if is(pod, "pod") => Place::PodAddress { label, namespace: text(namespace)? },
+        [inner @ .., svc] if is(svc, "svc") => in_services(inner)?,
+        _ => return None,
+    })
+}
+
+fn in_services<'a>(labels: &[&'a [u8]]) -> Option<Place<'a>> {
+    let [inner @ .., service, namespace] = labels else {
+        return match labels {
+            [namespace] => Some(Place::Namespace(text(namespace)?)),
+            _ => None,
+        };
+    };
+    let key = format!("{}.{}", text(service)?, text(namespace)?);
+    Some(match inner {
+        [] => Place::Service(key),
+        [label] if label.starts_with(b"_") => Place::Protocol { protocol: Protocol::from_label(label)?, key },
+        [label] => Place::Endpoint { label, key },
+        [port, protocol] => {
+            Place::Port { port: text(port.strip_prefix(b"_")?)?, protocol: Protocol::from_label(protocol)?, key }
+        }
+        _ => return None,
+    })
+}
+
+fn is(label: &[u8], text: &str) -> bool {
+    label.eq_ignore_ascii_case(text.as_bytes())
+}
+
+/// A label as part of a key: in lower case, and nothing when it could be mistaken for two.
+fn text(label: &[u8]) -> Option<String> {
+    let text = str::from_utf8(label).ok()?;
+    (!text.is_empty() && !text.contains('.')).then(|| text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place_of(name: &str) -> Place<'_> {
+        let labels: Vec<&[u8]> = name.split('.').filter(|label| !label.is_empty()).map(str::as_bytes).collect();
+        place(&labels)
+    }
+
+    #[test]
+    fn every_form_has_its_place() {
+        let key = || "web.shop".to_owned();
+        assert_eq!(place_of(""), Place::Apex);
+        assert_eq!(place_of("DNS-version"), Place::Version);
+        assert_eq!(place_of("SVC"), Place::Branch);
+        assert_eq!(place_of("ns.dns"), Place::NameServer);
+        assert_eq!(place_of("shop.svc"), Place::Namespace("shop".to_owned()));
+        assert_eq!(place_of("shop.pod"), Place::Namespace("shop".to_owned()));
+        assert_eq!(place_of("1-2-3-4.shop.pod"), Place::PodAddress { label: b"1-2-3-4", namespace: "shop".to_owned() });
+        assert_eq!(place_of("Web.Shop.svc"), Place::Service(key()));
+        assert_eq!(place_of("web-0.web.shop.svc"), Place::Endpoint { label: b"web-0", key: key() });
+        assert_eq!(place_of("_TCP.web.shop.svc"), Place::Protocol { protocol: Protocol::Tcp, key: key() });
+        assert_eq!(
+            place_of("_http._udp.web.shop.svc"),
+            Place::Port { port: "http".to_owned(), protocol: Protocol::Udp, key: key() }
+        );
+    }
+
+    #[test]
+    fn other_forms_are_nowhere() {
+        for name in [
+            "web",
+            "web.shop",
+            "x.ns.dns",
+            "x.dns",
+            "_x.web.shop.svc",
+            "http._tcp.web.shop.svc",
+            "_http.tcp.web.shop.svc",
+            "a._http._tcp.web.shop.svc",
+            "a.1-2-3-4.shop.pod",
+            "x.dns-version",
+        ] {
+            assert_eq!(place_of(name), Place::Nowhere, "{name}");
+        }
+        assert_eq!(place(&[b"a.b", b"c", b"svc"]), Place::Nowhere, "a dot inside a label separates nothing");
+        assert_eq!(place(&[b"\xff", b"c", b"svc"]), Place::Nowhere);
+    }
+}

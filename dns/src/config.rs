@@ -1,0 +1,121 @@
+//! How a server is set up, and what is refused before it starts.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use hickory_proto::rr::Name;
+
+use crate::zone::{Settings, range::Range};
+
+/// The largest TTL that may be configured, in seconds.
+pub const MAX_TTL: u32 = 3600;
+
+/// How a server is set up. Start from [`Config::default`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The addresses to answer at, on UDP and TCP. Each must be an address of this machine, not
+    /// a wildcard: an answer leaves from the address that was asked. Port 0 takes a free port.
+    pub listen: Vec<SocketAddr>,
+    /// The cluster domain, such as `cluster.local`.
+    pub cluster_domain: String,
+    /// TTL of the cluster's records in seconds, at most [`MAX_TTL`].
+    pub ttl: u32,
+    /// Who is asked about all other names.
+    pub upstreams: Upstreams,
+    /// The service and pod ranges: names of addresses in them are answered here and never
+    /// forwarded.
+    pub reverse_zones: Vec<Range>,
+    /// Whether `a-b-c-d.namespace.pod.domain` has an address.
+    pub pods: PodNames,
+    /// How many threads answer, each with its own sockets. More than one shares the ports
+    /// (`SO_REUSEPORT`), so that a second server of the same user is not noticed.
+    pub workers: usize,
+}
+
+/// Who is asked about names that are not the cluster's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstreams {
+    /// The name servers of a `resolv.conf`, read again when the file changes.
+    ResolvConf(PathBuf),
+    /// These, in this order; nobody when empty.
+    List(Vec<SocketAddr>),
+}
+
+/// The names of pods by their address (Kubernetes DNS specification 2.3.2, deprecated).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodNames {
+    /// They do not exist.
+    Disabled,
+    /// Every address has one in every namespace that exists, as kubeadm configures CoreDNS.
+    Insecure,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Nothing to listen at.
+    #[error("no address to listen at")]
+    NoListener,
+    /// An address that stands for all addresses.
+    #[error("{0} is a wildcard: name each address, because answers must leave from the address that was asked")]
+    Wildcard(SocketAddr),
+    /// The cluster domain is no domain name.
+    #[error("cluster domain {domain:?}: {reason}")]
+    Domain {
+        /// The text.
+        domain: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The TTL is too long.
+    #[error("TTL of {0} s is longer than {MAX_TTL} s")]
+    Ttl(u32),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            cluster_domain: "cluster.local".to_owned(),
+            // As CoreDNS: short enough that nobody holds on to a dead address.
+            ttl: 5,
+            upstreams: Upstreams::ResolvConf("/etc/resolv.conf".into()),
+            reverse_zones: Vec::new(),
+            pods: PodNames::Insecure,
+            workers: 1,
+        }
+    }
+}
+
+impl Config {
+    /// The zone's settings, after a check of everything.
+    pub fn settings(&self) -> Result<Arc<Settings>, ConfigError> {
+        if self.listen.is_empty() {
+            return Err(ConfigError::NoListener);
+        }
+        if let Some(wildcard) = self.listen.iter().find(|address| address.ip().is_unspecified()) {
+            return Err(ConfigError::Wildcard(*wildcard));
+        }
+        if self.ttl > MAX_TTL {
+            return Err(ConfigError::Ttl(self.ttl));
+        }
+        Ok(Arc::new(Settings {
+            domain: domain(&self.cluster_domain)?,
+            ttl: self.ttl,
+            pods: self.pods,
+            reverse_zones: self.reverse_zones.clone(),
+            own_addresses: self.listen.iter().map(SocketAddr::ip).collect::<Vec<IpAddr>>(),
+        }))
+    }
+}
+
+fn domain(text: &str) -> Result<Name, ConfigError> {
+    let refuse = |reason: String| ConfigError::Domain { domain: text.to_owned(), reason };
+    let mut name = Name::from_ascii(text).map_err(|error| refuse(error.to_string()))?;
+    name.set_fqdn(true);
+    // Else every name of the world would be the cluster's.
+    if name.is_root() { Err(refuse("the root is no cluster domain".to_owned())) } else { Ok(name.to_lowercase()) }
+}

@@ -1,0 +1,64 @@
+//! What goes into a message: the outcome of a question, wherever it came from.
+//!
+//! Made by [`crate::answer`] and [`crate::forward`], kept by [`crate::cache`], written by
+//! [`crate::server`].
+
+use std::net::IpAddr;
+
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{Name, RData, Record, RecordType, rdata},
+};
+use rand::{Rng, seq::SliceRandom};
+
+/// The outcome of a question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The response code.
+    pub code: ResponseCode,
+    /// AA: the answer is our own data.
+    pub authoritative: bool,
+    /// RA: somebody was asked on the client's behalf.
+    pub recursion_available: bool,
+    /// AD: the one who was asked has verified it.
+    pub authentic: bool,
+    /// The answer section.
+    pub answers: Vec<Record>,
+    /// The authority section.
+    pub authority: Vec<Record>,
+    /// The additional section, without OPT.
+    pub additional: Vec<Record>,
+}
+
+impl Reply {
+    /// A reply without records that is not about our own data.
+    pub fn failure(code: ResponseCode) -> Self {
+        Self {
+            code,
+            authoritative: false,
+            recursion_available: false,
+            authentic: false,
+            answers: Vec::new(),
+            authority: Vec::new(),
+            additional: Vec::new(),
+        }
+    }
+
+    /// Puts the addresses of the answer in random order; everything else keeps its place, so
+    /// that a chain of CNAMEs stays in front of what it leads to.
+    pub fn shuffle_addresses(&mut self, random: &mut impl Rng) {
+        let is_address = |record: &Record| matches!(record.record_type(), RecordType::A | RecordType::AAAA);
+        let start = self.answers.iter().position(is_address).unwrap_or(self.answers.len());
+        let run = self.answers[start..].iter().take_while(|record| is_address(record)).count();
+        self.answers[start..start + run].shuffle(random);
+    }
+}
+
+/// The A or AAAA record of an address.
+pub fn address_record(name: &Name, ttl: u32, address: IpAddr) -> Record {
+    let data = match address {
+        IpAddr::V4(v4) => RData::A(rdata::A(v4)),
+        IpAddr::V6(v6) => RData::AAAA(rdata::AAAA(v6)),
+    };
+    Record::from_rdata(name.clone(), ttl, data)
+}
