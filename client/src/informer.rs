@@ -210,9 +210,10 @@ impl<K: Object> Shared<K> {
     }
 
     fn tell(&self, notice: Notice) {
+        // First, so that whoever is woken by the first list's notice finds the informer ready.
+        self.generation.send_modify(|generation| *generation += 1);
         // Nobody subscribed is fine; the generation tells the others.
         let _ = self.notices.send(notice);
-        self.generation.send_modify(|generation| *generation += 1);
     }
 
     fn see(&self, object: &K) {

@@ -1,18 +1,20 @@
 //! Answers of other name servers, for as long as they said.
 //!
-//! In: questions and the replies to them. Out: replies whose TTLs have run down meanwhile, with
-//! owner names in the case of the new question. Bounded: two generations, and when the young one
-//! is full the old one goes; what was asked for lately has moved to the young one. Time is a
-//! parameter. Never keeps a truncated answer, a failure, or a denial without SOA (RFC 2308).
+//! In: questions and the packets that answered them. Out: replies whose TTLs have run down
+//! meanwhile, with owner names in the case of the new question. Bounded in bytes, because whoever
+//! asks decides how large the answers are: packets are kept as they came, in two generations, and
+//! when the young one is full the old one goes; what was asked for lately has moved to the young
+//! one. Time is a parameter. Never keeps a failure, or a denial without SOA (RFC 2308).
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use hickory_proto::{
-    op::{Query, ResponseCode},
+    op::{Message, Query, ResponseCode},
     rr::{LowerName, RData, Record, RecordType},
 };
 
@@ -22,6 +24,9 @@ use crate::reply::Reply;
 const MAX_TTL: Duration = Duration::from_secs(3600);
 /// The longest that a denial is kept, as in CoreDNS.
 const MAX_DENIAL_TTL: Duration = Duration::from_secs(1800);
+/// What a reply takes beside its packet, in bytes: its place in a map that is half full, and its
+/// allocation.
+const OVERHEAD: usize = 2 * size_of::<(Question, Arc<Kept>)>() + size_of::<Kept>();
 
 /// A question as far as it decides the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,20 +40,26 @@ pub struct Question {
 /// A bounded cache of replies.
 #[derive(Debug)]
 pub struct Cache {
-    /// How many replies a generation holds.
+    /// How many bytes a generation holds.
     capacity: usize,
     generations: Mutex<Generations>,
 }
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<Question, Arc<Kept>>,
-    old: HashMap<Question, Arc<Kept>>,
+    young: Generation,
+    old: Generation,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    kept: HashMap<Question, Arc<Kept>>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Kept {
-    reply: Reply,
+    packet: Box<[u8]>,
     since: Instant,
     until: Instant,
 }
@@ -61,16 +72,16 @@ impl Question {
 }
 
 impl Cache {
-    /// A cache of at most `capacity` replies.
+    /// A cache that takes at most `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.div_ceil(2).max(1), generations: Mutex::default() }
+        Self { capacity: capacity / 2, generations: Mutex::default() }
     }
 
     /// The reply to `question` that is still good at `now`, written for `query`.
     pub fn get(&self, question: &Question, query: &Query, now: Instant) -> Option<Reply> {
         let kept = self.find(question, now)?;
         let age = u32::try_from(now.saturating_duration_since(kept.since).as_secs()).unwrap_or(u32::MAX);
-        let mut reply = kept.reply.clone();
+        let mut reply = Reply::from(Message::from_vec(&kept.packet).ok()?);
         let sections = [&mut reply.answers, &mut reply.authority, &mut reply.additional];
         for record in sections.into_iter().flatten() {
             record.ttl = record.ttl.saturating_sub(age);
@@ -81,27 +92,22 @@ impl Cache {
         Some(reply)
     }
 
-    /// Keeps a reply from `now` on, if it may be kept at all.
-    pub fn put(&self, question: Question, reply: &Reply, now: Instant) {
-        let Some(ttl) = lifetime(reply) else { return };
-        let kept = Arc::new(Kept { reply: reply.clone(), since: now, until: now + ttl });
-        self.lock().insert(question, kept, self.capacity);
+    /// Keeps `packet`, which says `reply`, from `now` on, if that may be kept at all.
+    pub fn put(&self, question: Question, packet: &[u8], reply: &Reply, now: Instant) {
+        let Some(ttl) = lifetime(question.wanted, reply) else { return };
+        let kept = Kept { packet: packet.into(), since: now, until: now + ttl };
+        self.lock().insert(question, Arc::new(kept), self.capacity);
     }
 
-    /// How many replies are held, whether still good or not.
-    pub fn len(&self) -> usize {
+    /// How many bytes are taken, by replies that are still good or not.
+    pub fn bytes(&self) -> usize {
         let generations = self.lock();
-        generations.young.len() + generations.old.len()
-    }
-
-    /// Whether nothing is held.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        generations.young.bytes + generations.old.bytes
     }
 
     fn find(&self, question: &Question, now: Instant) -> Option<Arc<Kept>> {
         let mut generations = self.lock();
-        if let Some(kept) = generations.young.get(question) {
+        if let Some(kept) = generations.young.kept.get(question) {
             return (now < kept.until).then(|| kept.clone());
         }
         let kept = generations.old.remove(question).filter(|kept| now < kept.until)?;
@@ -109,26 +115,46 @@ impl Cache {
         Some(kept)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Generations> {
+    fn lock(&self) -> MutexGuard<'_, Generations> {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Generations {
     fn insert(&mut self, question: Question, kept: Arc<Kept>, capacity: usize) {
-        if self.young.len() >= capacity && !self.young.contains_key(&question) {
-            self.old = std::mem::take(&mut self.young);
-        }
         self.old.remove(&question);
-        self.young.insert(question, kept);
+        self.young.remove(&question);
+        let bytes = bytes(&question, &kept);
+        if bytes > capacity {
+            return;
+        }
+        if self.young.bytes + bytes > capacity {
+            self.old = mem::take(&mut self.young);
+        }
+        self.young.bytes += bytes;
+        self.young.kept.insert(question, kept);
     }
 }
 
+impl Generation {
+    fn remove(&mut self, question: &Question) -> Option<Arc<Kept>> {
+        let kept = self.kept.remove(question)?;
+        self.bytes -= bytes(question, &kept);
+        Some(kept)
+    }
+}
+
+fn bytes(question: &Question, kept: &Kept) -> usize {
+    OVERHEAD + question.name.len() + kept.packet.len()
+}
+
 /// How long a reply may be kept; not at all if there is no time given in it.
-fn lifetime(reply: &Reply) -> Option<Duration> {
+fn lifetime(wanted: RecordType, reply: &Reply) -> Option<Duration> {
+    let answered = |record: &Record| wanted == RecordType::ANY || record.record_type() == wanted;
     let denied = match reply.code {
         ResponseCode::NXDomain => true,
-        ResponseCode::NoError => reply.answers.is_empty(),
+        // A chain of CNAMEs with nothing at its end denies what was asked for (RFC 2308 2.2).
+        ResponseCode::NoError => !reply.answers.iter().any(answered),
         _ => return None,
     };
     let records = || reply.answers.iter().chain(&reply.authority).chain(&reply.additional);

@@ -102,20 +102,34 @@ impl Config {
         if self.ttl > MAX_TTL {
             return Err(ConfigError::Ttl(self.ttl));
         }
+        let domain = self.domain()?;
         Ok(Arc::new(Settings {
-            domain: domain(&self.cluster_domain)?,
+            name_server: self.in_domain("ns.dns", &domain)?,
+            hostmaster: self.in_domain("hostmaster", &domain)?,
+            domain,
             ttl: self.ttl,
             pods: self.pods,
             reverse_zones: self.reverse_zones.clone(),
             own_addresses: self.listen.iter().map(SocketAddr::ip).collect::<Vec<IpAddr>>(),
         }))
     }
+
+    fn domain(&self) -> Result<Name, ConfigError> {
+        let mut name = Name::from_ascii(&self.cluster_domain).map_err(|error| self.refuse_domain(&error))?;
+        name.set_fqdn(true);
+        // Else every name of the world would be the cluster's.
+        if name.is_root() { Err(self.refuse_domain(&"the root is no cluster domain")) } else { Ok(name.to_lowercase()) }
+    }
+
+    fn in_domain(&self, labels: &str, domain: &Name) -> Result<Name, ConfigError> {
+        let labels = Name::from_ascii(labels).and_then(|labels| labels.append_domain(domain));
+        labels.map_err(|error| self.refuse_domain(&error))
+    }
+
+    fn refuse_domain(&self, reason: &dyn ToString) -> ConfigError {
+        ConfigError::Domain { domain: self.cluster_domain.clone(), reason: reason.to_string() }
+    }
 }
 
-fn domain(text: &str) -> Result<Name, ConfigError> {
-    let refuse = |reason: String| ConfigError::Domain { domain: text.to_owned(), reason };
-    let mut name = Name::from_ascii(text).map_err(|error| refuse(error.to_string()))?;
-    name.set_fqdn(true);
-    // Else every name of the world would be the cluster's.
-    if name.is_root() { Err(refuse("the root is no cluster domain".to_owned())) } else { Ok(name.to_lowercase()) }
-}
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,3 @@ pub use config::{Config, ConfigError, PodNames, Upstreams};
 pub use observe::Sources;
 pub use run::{Dns, StartError};
 pub use zone::range::Range;
-
-/// Directives for a `tracing` filter that a program with this library should add to its own:
-/// hickory-server logs two lines per answered question at `info`.
-pub const LOG_DIRECTIVES: &str = "hickory_server=warn,hickory_net=warn";

@@ -8,7 +8,7 @@ use nodeplane_client::{
     connect,
     kube::{Client, Config as KubeConfig},
 };
-use nodeplane_dns::{Config, Dns, LOG_DIRECTIVES, PodNames, Range, Upstreams};
+use nodeplane_dns::{Config, Dns, PodNames, Range, Upstreams};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -48,7 +48,7 @@ struct Flags {
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     workers: usize,
     /// What is logged, in the form of `RUST_LOG`.
-    #[arg(long, value_name = "FILTER", env = "NODEPLANE_LOG", default_value_t = format!("info,{LOG_DIRECTIVES}"))]
+    #[arg(long, value_name = "FILTER", env = "NODEPLANE_LOG", default_value = "info")]
     log: String,
 }
 

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use hickory_proto::{
-    op::ResponseCode,
+    op::{Message, ResponseCode},
     rr::{Name, RData, Record, RecordType, rdata},
 };
 use rand::{Rng, seq::SliceRandom};
@@ -51,6 +51,21 @@ impl Reply {
         let start = self.answers.iter().position(is_address).unwrap_or(self.answers.len());
         let run = self.answers[start..].iter().take_while(|record| is_address(record)).count();
         self.answers[start..start + run].shuffle(random);
+    }
+}
+
+/// The reply of another name server: never our own data, and without its OPT.
+impl From<Message> for Reply {
+    fn from(message: Message) -> Self {
+        Self {
+            code: message.metadata.response_code,
+            authoritative: false,
+            recursion_available: message.metadata.recursion_available,
+            authentic: message.metadata.authentic_data,
+            answers: message.answers,
+            authority: message.authorities,
+            additional: message.additionals,
+        }
     }
 }
 

@@ -21,7 +21,11 @@ use crate::{
         upstreams::{Ourselves, Servers},
     },
     observe::{Observer, Published, Sources},
-    server::{self, BindError, handler::Handler},
+    server::{
+        self,
+        handler::Handler,
+        sockets::{self, BindError},
+    },
 };
 
 /// A running DNS server. It stops when it is dropped; [`Dns::shutdown`] also waits for it.
@@ -58,7 +62,7 @@ impl Dns {
     /// Starts a server that reads these informers. Must be called inside a tokio runtime.
     pub fn start_with(config: &Config, sources: Sources) -> Result<Self, StartError> {
         let settings = config.settings()?;
-        let (sockets, addresses) = server::bind(&config.listen, config.workers)?;
+        let (sockets, addresses) = sockets::bind(&config.listen, config.workers)?;
         let ourselves = Ourselves { listen: addresses.clone(), ranges: config.reverse_zones.clone() };
         let forwarder = Forwarder::new(Servers::new(&config.upstreams, ourselves));
         let observer = Observer::new(sources, settings);

@@ -19,19 +19,18 @@ const SOA_TIMES: (i32, i32, i32) = (7200, 1800, 86_400);
 
 /// The SOA record of the zone whose apex is `apex`.
 pub(super) fn soa(zone: &Zone, apex: &Name) -> Record {
+    let settings = zone.settings();
     let (refresh, retry, expire) = SOA_TIMES;
-    let home = home(zone, apex);
-    let within = |labels| under(labels, &home).unwrap_or_else(|| home.clone());
-    let data =
-        rdata::SOA::new(within("ns.dns"), within("hostmaster"), zone.serial(), refresh, retry, expire, ttl(zone));
+    let (server, hostmaster) = (settings.name_server.clone(), settings.hostmaster.clone());
+    let data = rdata::SOA::new(server, hostmaster, zone.serial(), refresh, retry, expire, ttl(zone));
     Record::from_rdata(apex.clone(), ttl(zone).min(MAX_SOA_TTL), RData::SOA(data))
 }
 
 /// What the cluster domain itself, or the apex of a reverse zone, has.
-pub(super) fn at_apex(zone: &Zone, name: &Name, apex: &Name, wanted: RecordType) -> Found {
+pub(super) fn at_apex(zone: &Zone, name: &Name, wanted: RecordType) -> Found {
     match wanted {
         RecordType::SOA => Found::records(vec![soa(zone, name)]),
-        RecordType::NS => name_servers(zone, name, &home(zone, apex)),
+        RecordType::NS => name_servers(zone, name),
         _ => Found::NoData,
     }
 }
@@ -39,10 +38,11 @@ pub(super) fn at_apex(zone: &Zone, name: &Name, apex: &Name, wanted: RecordType)
 /// What `dns-version` has.
 pub(super) fn version(name: &Name, wanted: RecordType) -> Found {
     let (version, ttl) = SCHEMA;
-    let text = || RData::TXT(rdata::TXT::new(vec![version.to_owned()]));
-    Found::records(
-        (wanted == RecordType::TXT).then(|| Record::from_rdata(name.clone(), ttl, text())).into_iter().collect(),
-    )
+    if wanted != RecordType::TXT {
+        return Found::NoData;
+    }
+    let text = RData::TXT(rdata::TXT::new(vec![version.to_owned()]));
+    Found::records(vec![Record::from_rdata(name.clone(), ttl, text)])
 }
 
 /// What `ns.dns` has: the addresses at which this server can be asked.
@@ -56,13 +56,14 @@ pub(super) fn at_name_server(zone: &Zone, name: &Name, wanted: RecordType) -> Fo
 }
 
 /// The services in front of this server, else its own name, with their addresses.
-fn name_servers(zone: &Zone, owner: &Name, home: &Name) -> Found {
+fn name_servers(zone: &Zone, owner: &Name) -> Found {
+    let settings = zone.settings();
     let mut servers: Vec<(Name, Vec<IpAddr>)> = zone
         .name_servers()
-        .filter_map(|(key, entry)| Some((under(&format!("{key}.svc"), home)?, reached_at(zone, entry))))
+        .filter_map(|(key, entry)| Some((under(&format!("{key}.svc"), &settings.domain)?, reached_at(zone, entry))))
         .collect();
     if servers.is_empty() {
-        servers.extend(under("ns.dns", home).map(|name| (name, zone.settings().own_addresses.clone())));
+        servers.push((settings.name_server.clone(), settings.own_addresses.clone()));
     }
     let mut answers = Vec::new();
     let mut additional = Vec::new();
@@ -79,9 +80,4 @@ fn reached_at(zone: &Zone, entry: &Entry) -> Vec<IpAddr> {
         Body::ClusterIp { addresses, .. } => addresses.to_vec(),
         _ => zone.settings().own_addresses.iter().copied().filter(|own| entry.serves(*own)).collect(),
     }
-}
-
-/// The cluster domain: in the case of the question when that is about it.
-fn home(zone: &Zone, apex: &Name) -> Name {
-    if *apex == zone.settings().domain { apex.clone() } else { zone.settings().domain.clone() }
 }

@@ -1,13 +1,13 @@
 //! The answer to a question: a pure function of the zone and the question.
 //!
 //! In: a [`Zone`] and a [`Query`]. Out: a [`Verdict`] with addresses in a stable order; whoever
-//! sends it shuffles them. Owner names are in the case of the question, and the zone part of
-//! names in the data follows it too. Never does I/O, never forwards by itself: a name that is
-//! not the cluster's comes back as [`Verdict::Forward`], a chain of CNAMEs that leaves the
-//! cluster with its next name in [`Verdict::Reply`].
+//! sends it shuffles them. Owner names are in the case of the question. Never does I/O, never
+//! forwards by itself: a name that is not the cluster's comes back as [`Verdict::Forward`], a
+//! chain of CNAMEs that leaves the cluster with its next name in [`Verdict::Reply`].
 //!
 //! Behaviour: Kubernetes DNS specification 1.1, and CoreDNS where that is silent, except that an
-//! empty non-terminal (`_tcp.service...`) is no error here (RFC 8020).
+//! empty non-terminal (`_tcp.service...`) is no error here (RFC 8020), an ExternalName is an
+//! alias for every type (RFC 1034 3.6.2), and ANY gets one small record (RFC 8482).
 
 mod apex;
 mod place;
@@ -28,6 +28,8 @@ use crate::{
 
 /// How many CNAMEs of the cluster are followed for one question.
 const MAX_CHAIN: usize = 10;
+/// What HINFO says in place of everything that a name has (RFC 8482 4.2).
+const NOT_EVERYTHING: &str = "RFC8482";
 
 /// What to do with a question.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,16 +53,24 @@ enum Found {
     Records { answers: Vec<Record>, additional: Vec<Record> },
     /// It is another name for this one.
     Alias(Name),
-    /// It exists, with other types.
+    /// It exists, with other types or none.
     NoData,
     /// It does not exist.
     NoName,
 }
 
-/// What was found, and the apex of the zone that says so.
+/// What was found, and in which zone.
 struct Lookup {
     found: Found,
-    apex: Name,
+    apex: Apex,
+}
+
+/// The zone that has an answer.
+enum Apex {
+    /// The cluster domain.
+    Domain,
+    /// The reverse zone of this name.
+    Reverse(Name),
 }
 
 impl Found {
@@ -81,49 +91,54 @@ pub fn answer(zone: &Zone, query: &Query) -> Verdict {
     let mut reply = Reply { authoritative: true, ..Reply::failure(ResponseCode::NoError) };
     let mut name = query.name().clone();
     name.set_fqdn(true);
-    let mut chase = None;
     for step in 0..=MAX_CHAIN {
         let Some(Lookup { found, apex }) = lookup(zone, &name, wanted) else {
-            if step == 0 {
-                return Verdict::Forward;
-            }
-            chase = Some(name);
+            return if step == 0 { Verdict::Forward } else { Verdict::Reply { reply, chase: Some(name) } };
+        };
+        let Found::Alias(target) = found else {
+            conclude(&mut reply, zone, &name, wanted, found, &apex);
             break;
         };
-        match found {
-            Found::Records { answers, additional } => {
-                reply.answers.extend(answers);
-                reply.additional = additional;
-                break;
-            }
-            Found::Alias(target) => {
-                let seen = |record: &Record| record.name == target;
-                let looped = target == name || reply.answers.iter().any(seen);
-                reply.answers.push(record(&name, zone, RData::CNAME(rdata::CNAME(target.clone()))));
-                // A client that asks for the alias itself does not want what is behind it.
-                if looped || wanted == RecordType::CNAME || wanted == RecordType::ANY {
-                    break;
-                }
-                name = target;
-            }
-            Found::NoData => {
-                deny(&mut reply, zone, &apex, ResponseCode::NoError);
-                break;
-            }
-            Found::NoName => {
-                deny(&mut reply, zone, &apex, ResponseCode::NXDomain);
-                break;
-            }
+        let looped = target == name || reply.answers.iter().any(|record| record.name == target);
+        reply.answers.push(record(&name, zone, RData::CNAME(rdata::CNAME(target.clone()))));
+        // A client that asks for the alias itself does not want what is behind it.
+        if looped || wanted == RecordType::CNAME || wanted == RecordType::ANY {
+            break;
         }
+        name = target;
     }
-    Verdict::Reply { reply, chase }
+    Verdict::Reply { reply, chase: None }
 }
 
-/// Makes the reply a negative one, with the SOA that says for how long (RFC 2308). As long as
-/// not every object has been seen, nothing is known to be missing.
-fn deny(reply: &mut Reply, zone: &Zone, apex: &Name, code: ResponseCode) {
-    reply.code = if zone.is_synced() { code } else { ResponseCode::ServFail };
-    reply.authority.push(apex::soa(zone, apex));
+/// Adds what the last name of a chain has.
+fn conclude(reply: &mut Reply, zone: &Zone, name: &Name, wanted: RecordType, found: Found, apex: &Apex) {
+    match found {
+        Found::Records { answers, additional } => {
+            reply.answers.extend(answers);
+            reply.additional = additional;
+        }
+        Found::NoData if wanted == RecordType::ANY => {
+            let data = rdata::HINFO::new(NOT_EVERYTHING.to_owned(), String::new());
+            reply.answers.push(record(name, zone, RData::HINFO(data)));
+        }
+        // An alias goes on and does not end here.
+        Found::NoData | Found::Alias(_) => deny(reply, zone, apex, ResponseCode::NoError),
+        // As long as not every object has been seen, nothing is known to be missing.
+        Found::NoName if zone.is_synced() => deny(reply, zone, apex, ResponseCode::NXDomain),
+        Found::NoName => deny(reply, zone, apex, ResponseCode::ServFail),
+    }
+}
+
+/// Makes the reply a negative one, with the SOA that says for how long (RFC 2308).
+fn deny(reply: &mut Reply, zone: &Zone, apex: &Apex, code: ResponseCode) {
+    reply.code = code;
+    reply.authority.push(apex::soa(
+        zone,
+        match apex {
+            Apex::Domain => &zone.settings().domain,
+            Apex::Reverse(apex) => apex,
+        },
+    ));
 }
 
 fn lookup(zone: &Zone, name: &Name, wanted: RecordType) -> Option<Lookup> {
@@ -133,14 +148,13 @@ fn lookup(zone: &Zone, name: &Name, wanted: RecordType) -> Option<Lookup> {
         return reverse::lookup(zone, name, &labels, wanted);
     }
     let inner = labels.len() - domain.iter().len();
-    let apex = name.trim_to(domain.iter().len());
-    let found = in_cluster(zone, name, &apex, place::place(&labels[..inner]), wanted);
-    Some(Lookup { found, apex })
+    let found = in_cluster(zone, name, place::place(&labels[..inner]), wanted);
+    Some(Lookup { found, apex: Apex::Domain })
 }
 
-fn in_cluster(zone: &Zone, name: &Name, apex: &Name, place: Place<'_>, wanted: RecordType) -> Found {
+fn in_cluster(zone: &Zone, name: &Name, place: Place<'_>, wanted: RecordType) -> Found {
     match place {
-        Place::Apex => apex::at_apex(zone, name, apex, wanted),
+        Place::Apex => apex::at_apex(zone, name, wanted),
         Place::Version => apex::version(name, wanted),
         Place::NameServer => apex::at_name_server(zone, name, wanted),
         Place::Branch => Found::NoData,
@@ -160,9 +174,10 @@ fn pod_address(zone: &Zone, name: &Name, label: &[u8], namespace: &str, wanted: 
     }
     match entry::undashed(label) {
         None => Found::NoName,
-        Some(address) => Found::records(
-            address_record_of(wanted, address).then(|| address_record(name, ttl(zone), address)).into_iter().collect(),
-        ),
+        Some(address) if address_record_of(wanted, address) => {
+            Found::records(vec![address_record(name, ttl(zone), address)])
+        }
+        Some(_) => Found::NoData,
     }
 }
 

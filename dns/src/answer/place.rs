@@ -57,7 +57,7 @@ fn in_services<'a>(labels: &[&'a [u8]]) -> Option<Place<'a>> {
             _ => None,
         };
     };
-    let key = format!("{}.{}", text(service)?, text(namespace)?);
+    let key = key(service, namespace)?;
     Some(match inner {
         [] => Place::Service(key),
         [label] if label.starts_with(b"_") => Place::Protocol { protocol: Protocol::from_label(label)?, key },
@@ -73,10 +73,23 @@ fn is(label: &[u8], text: &str) -> bool {
     label.eq_ignore_ascii_case(text.as_bytes())
 }
 
-/// A label as part of a key: in lower case, and nothing when it could be mistaken for two.
+fn key(service: &[u8], namespace: &[u8]) -> Option<String> {
+    let (service, namespace) = (plain(service)?, plain(namespace)?);
+    let mut key = String::with_capacity(service.len() + 1 + namespace.len());
+    key.push_str(service);
+    key.push('.');
+    key.push_str(namespace);
+    key.make_ascii_lowercase();
+    Some(key)
+}
+
 fn text(label: &[u8]) -> Option<String> {
-    let text = str::from_utf8(label).ok()?;
-    (!text.is_empty() && !text.contains('.')).then(|| text.to_ascii_lowercase())
+    plain(label).map(str::to_ascii_lowercase)
+}
+
+/// A label that can be part of a key; nothing when it could be mistaken for two.
+fn plain(label: &[u8]) -> Option<&str> {
+    str::from_utf8(label).ok().filter(|text| !text.is_empty() && !text.contains('.'))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use hickory_proto::rr::{Name, RData, RecordType, rdata};
 
-use super::{AddressName, Found, Lookup, Zone, apex, range, record, under};
+use super::{AddressName, Apex, Found, Lookup, Zone, apex, range, record, under};
 use crate::zone::range::{ReverseName, Spells};
 
 pub(super) fn lookup(zone: &Zone, name: &Name, labels: &[&[u8]], wanted: RecordType) -> Option<Lookup> {
@@ -18,9 +18,8 @@ pub(super) fn lookup(zone: &Zone, name: &Name, labels: &[&[u8]], wanted: RecordT
         return None;
     }
     let depth = apex.unwrap_or(labels.len());
-    let apex = name.trim_to(depth);
     let found = match spells {
-        _ if depth == labels.len() && wanted != RecordType::PTR => apex::at_apex(zone, name, &apex, wanted),
+        _ if depth == labels.len() && wanted != RecordType::PTR => apex::at_apex(zone, name, wanted),
         Spells::Address(_) if names.is_empty() => Found::NoName,
         Spells::Address(_) if wanted == RecordType::PTR => pointers(zone, name, names),
         Spells::Address(_) => Found::NoData,
@@ -28,7 +27,7 @@ pub(super) fn lookup(zone: &Zone, name: &Name, labels: &[&[u8]], wanted: RecordT
         Spells::Prefix => Found::NoData,
         Spells::Nonsense => Found::NoName,
     };
-    Some(Lookup { found, apex })
+    Some(Lookup { found, apex: Apex::Reverse(name.trim_to(depth)) })
 }
 
 /// The service that has the address, else every endpoint that has it (as CoreDNS).

@@ -21,7 +21,6 @@ use crate::{
 pub(super) fn at_service(zone: &Zone, name: &Name, key: &str, wanted: RecordType) -> Found {
     let Some(entry) = zone.service(key).filter(|entry| entry.exists()) else { return Found::NoName };
     match (entry.body(), wanted) {
-        (Body::External(_), RecordType::SRV) => Found::NoData,
         (Body::External(target), _) => Found::Alias((**target).clone()),
         (Body::ClusterIp { addresses, .. }, RecordType::A | RecordType::AAAA) => {
             address_records(zone, name, addresses.iter().copied(), wanted)

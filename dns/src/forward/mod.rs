@@ -7,13 +7,19 @@
 mod exchange;
 pub mod upstreams;
 
-use std::time::{Duration, Instant};
+use std::{net::SocketAddr, time};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
-use tokio::sync::Semaphore;
-use tracing::{debug, trace};
+use tokio::{
+    sync::Semaphore,
+    time::{Duration, Instant},
+};
+use tracing::debug;
 
-use self::{exchange::ExchangeError, upstreams::Servers};
+use self::{
+    exchange::{Answer, ExchangeError, exchange},
+    upstreams::Servers,
+};
 use crate::{
     cache::{Cache, Question},
     reply::Reply,
@@ -23,10 +29,12 @@ use crate::{
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long all servers may take together: what a client waits for by default.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a server is asked that stays silent; packets get lost.
+const ATTEMPTS: usize = 2;
 /// How many questions may wait for servers at once, as in kubeadm's configuration of CoreDNS.
 const MAX_WAITING: usize = 1000;
-/// How many replies are cached, as in CoreDNS.
-const CACHE_CAPACITY: usize = 19_968;
+/// How much memory cached replies may take, in bytes: some 5,000 of the usual size.
+const CACHE_CAPACITY: usize = 4 << 20;
 /// The largest message on UDP, for which no path needs fragments (DNS flag day 2020).
 pub const UDP_PAYLOAD: u16 = 1232;
 
@@ -38,6 +46,17 @@ pub struct Forwarder {
     slots: Semaphore,
 }
 
+/// A question to others, with the bits that change their answer.
+#[derive(Clone, Debug)]
+pub struct Forwarded {
+    /// The name and type.
+    pub query: Query,
+    /// DO: DNSSEC records are wanted.
+    pub dnssec_ok: bool,
+    /// CD: answers that cannot be verified are wanted too.
+    pub checking_disabled: bool,
+}
+
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
@@ -47,12 +66,9 @@ pub enum ForwardError {
     /// Too many questions are waiting already.
     #[error("{MAX_WAITING} questions are waiting for name servers already")]
     Busy,
-    /// Nobody answered; this is what the last one did instead.
+    /// Nobody answered; this is what the first one did instead.
     #[error("no name server answered: {0}")]
     Failed(ExchangeError),
-    /// The question cannot be written.
-    #[error("cannot write the question: {0}")]
-    Question(hickory_proto::ProtoError),
 }
 
 impl ForwardError {
@@ -60,8 +76,25 @@ impl ForwardError {
     pub fn code(&self) -> ResponseCode {
         match self {
             Self::Busy => ResponseCode::Refused,
-            Self::NoServer | Self::Failed(_) | Self::Question(_) => ResponseCode::ServFail,
+            Self::NoServer | Self::Failed(_) => ResponseCode::ServFail,
         }
+    }
+}
+
+impl Forwarded {
+    fn question(&self) -> Question {
+        Question::new(&self.query, self.dnssec_ok, self.checking_disabled)
+    }
+
+    fn message(&self) -> Message {
+        let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = true;
+        message.metadata.checking_disabled = self.checking_disabled;
+        message.add_query(self.query.clone());
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_PAYLOAD).set_dnssec_ok(self.dnssec_ok);
+        message.set_edns(edns);
+        message
     }
 }
 
@@ -71,79 +104,66 @@ impl Forwarder {
         Self { servers, cache: Cache::new(CACHE_CAPACITY), slots: Semaphore::new(MAX_WAITING) }
     }
 
-    /// The reply to `query`, asked with these DO and CD bits.
-    pub async fn ask(&self, query: &Query, dnssec_ok: bool, checking_disabled: bool) -> Result<Reply, ForwardError> {
-        let question = Question::new(query, dnssec_ok, checking_disabled);
-        if let Some(reply) = self.cache.get(&question, query, Instant::now()) {
-            trace!(name = %query.name(), "answered from the cache");
-            return Ok(reply);
-        }
+    /// The reply that is still good from before.
+    pub fn cached(&self, asked: &Forwarded) -> Option<Reply> {
+        self.cache.get(&asked.question(), &asked.query, time::Instant::now())
+    }
+
+    /// The reply of a name server.
+    pub async fn ask(&self, asked: &Forwarded) -> Result<Reply, ForwardError> {
         let _slot = self.slots.try_acquire().map_err(|_| ForwardError::Busy)?;
-        let message = message(query, dnssec_ok, checking_disabled);
-        let reply = self.ask_servers(&message).await?;
-        self.cache.put(question, &reply, Instant::now());
+        let Answer { message, packet } = self.ask_servers(&asked.message()).await?;
+        let reply = Reply::from(message);
+        self.cache.put(asked.question(), &packet, &reply, time::Instant::now());
         Ok(reply)
     }
 
-    /// The first good reply. A server that fails, or says that it failed, hands on to the next;
-    /// the one that answered is the first to be asked next time.
-    async fn ask_servers(&self, message: &Message) -> Result<Reply, ForwardError> {
-        let deadline = tokio::time::Instant::now() + TOTAL_TIMEOUT;
+    /// The first good answer. A server that fails, or says that it failed, hands on to the next;
+    /// the one that answered is the first to be asked next time. Those that stay silent are
+    /// asked again at the end.
+    async fn ask_servers(&self, message: &Message) -> Result<Answer, ForwardError> {
+        let deadline = Instant::now() + TOTAL_TIMEOUT;
         let mut outcome = Err(ForwardError::NoServer);
-        for server in self.servers.in_order() {
-            let until = deadline.min(tokio::time::Instant::now() + SERVER_TIMEOUT);
-            let exchange = exchange::exchange(server, message, until);
-            match exchange.await {
-                Ok(response) if is_failure(response.metadata.response_code) => {
-                    debug!(%server, code = %response.metadata.response_code, "name server failed");
-                    outcome = Ok(reply(response));
+        let mut servers = self.servers.in_order();
+        for _ in 0..ATTEMPTS {
+            let mut silent = Vec::new();
+            for server in servers {
+                let now = Instant::now();
+                if now >= deadline {
+                    return outcome;
                 }
-                Ok(response) => {
-                    self.servers.prefer(server);
-                    return Ok(reply(response));
-                }
-                Err(error) => {
-                    debug!(%server, %error, "no answer from name server");
+                match exchange(server, message, deadline.min(now + SERVER_TIMEOUT)).await {
+                    Ok(answer) if !is_failure(server, &answer) => {
+                        self.servers.prefer(server);
+                        return Ok(answer);
+                    }
                     // What a server said is worth more than that another was silent.
-                    if outcome.is_err() {
-                        outcome = Err(ForwardError::Failed(error));
+                    Ok(answer) => outcome = Ok(answer),
+                    Err(error) => {
+                        debug!(%server, %error, "no answer from name server");
+                        if matches!(error, ExchangeError::Timeout) {
+                            silent.push(server);
+                        }
+                        if matches!(outcome, Err(ForwardError::NoServer)) {
+                            outcome = Err(ForwardError::Failed(error));
+                        }
                     }
                 }
             }
-            if tokio::time::Instant::now() >= deadline {
-                break;
-            }
+            servers = silent;
         }
         outcome
     }
 }
 
-fn is_failure(code: ResponseCode) -> bool {
-    matches!(code, ResponseCode::ServFail | ResponseCode::Refused | ResponseCode::NotImp | ResponseCode::FormErr)
-}
-
-fn message(query: &Query, dnssec_ok: bool, checking_disabled: bool) -> Message {
-    let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
-    message.metadata.recursion_desired = true;
-    message.metadata.checking_disabled = checking_disabled;
-    message.add_query(query.clone());
-    let mut edns = Edns::new();
-    edns.set_max_payload(UDP_PAYLOAD).set_dnssec_ok(dnssec_ok);
-    message.set_edns(edns);
-    message
-}
-
-fn reply(response: Message) -> Reply {
-    let metadata = response.metadata;
-    Reply {
-        code: metadata.response_code,
-        authoritative: false,
-        recursion_available: metadata.recursion_available,
-        authentic: metadata.authentic_data,
-        answers: response.answers,
-        authority: response.authorities,
-        additional: response.additionals,
+fn is_failure(server: SocketAddr, answer: &Answer) -> bool {
+    let code = answer.message.metadata.response_code;
+    let failed =
+        matches!(code, ResponseCode::ServFail | ResponseCode::Refused | ResponseCode::NotImp | ResponseCode::FormErr);
+    if failed {
+        debug!(%server, %code, "name server failed");
     }
+    failed
 }
 
 #[cfg(test)]

@@ -1,133 +1,54 @@
-//! The protocol: sockets, and hickory-server on them.
+//! The protocol: every question on UDP and TCP reaches the [`handler::Handler`], every answer
+//! goes back to who asked.
 //!
-//! In: addresses of this machine. Out: every question on UDP and TCP reaches the
-//! [`handler::Handler`], every answer leaves from the address that was asked. Each worker is a
-//! thread with a runtime and sockets of its own: one socket per core is what scales, and nothing
-//! else that the process does can delay an answer. Never binds a wildcard.
+//! In: sockets. Out: packets. Each worker is a thread with a runtime and sockets of its own: one
+//! socket per core is what scales, and nothing else that the process does can delay an answer.
 
-mod fit;
 pub mod handler;
+mod message;
+pub mod sockets;
+mod tcp;
+mod udp;
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
     time::Duration,
 };
 
-use hickory_server::{Server, net::NetError};
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use self::handler::Handler;
+use self::{
+    handler::{Handler, Outcome, Pending},
+    message::{Incoming, Transport},
+    sockets::Sockets,
+};
 
-/// How long a TCP connection may stay silent.
-const TCP_IDLE: Duration = Duration::from_secs(10);
-/// How many answers a slow TCP client may leave unread.
-const TCP_BACKLOG_ANSWERS: usize = 32;
-/// How many TCP connections may wait to be accepted.
-const TCP_BACKLOG: i32 = 256;
-/// Room for a burst of questions in each UDP socket, in bytes; the kernel may give less.
-const UDP_RECEIVE_BUFFER: usize = 1 << 20;
-/// How often a free port is looked for that UDP and TCP both can have.
-const PORT_ATTEMPTS: usize = 16;
+/// How long a loop rests after the system failed it, so as not to spin.
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// An address that cannot be listened at.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen at {address} on {transport}: {source}{}", hint(source))]
-pub struct BindError {
-    /// The address.
-    pub address: SocketAddr,
-    /// UDP or TCP.
-    pub transport: &'static str,
-    /// What the system says.
-    #[source]
-    pub source: io::Error,
+/// What became of a packet.
+enum Taken {
+    /// Nothing is to be sent.
+    Ignored,
+    /// The answer is in the buffer.
+    Answered,
+    /// The answer comes later.
+    Waits(Box<Waiting>),
 }
 
-/// The sockets of one worker.
-pub struct Sockets {
-    udp: Vec<UdpSocket>,
-    tcp: Vec<TcpListener>,
+/// A message whose answer others know.
+struct Waiting {
+    incoming: Incoming,
+    pending: Pending,
 }
 
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrNotAvailable => " (the address must be on an interface of this machine first)",
-        io::ErrorKind::AddrInUse => " (another server is listening there)",
-        io::ErrorKind::PermissionDenied => " (ports below 1024 need CAP_NET_BIND_SERVICE)",
-        _ => "",
-    }
-}
-
-/// The sockets of `workers` workers at each of `addresses`, and the addresses with their ports.
-pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<(Vec<Sockets>, Vec<SocketAddr>), BindError> {
-    let workers = workers.max(1);
-    let shared = workers > 1;
-    let mut all: Vec<Sockets> = (0..workers).map(|_| Sockets { udp: Vec::new(), tcp: Vec::new() }).collect();
-    let mut bound = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let mut address = *address;
-        for sockets in &mut all {
-            let (udp, tcp, actual) = bind_both(address, shared)?;
-            address = actual;
-            sockets.udp.push(udp);
-            sockets.tcp.push(tcp);
-        }
-        bound.push(address);
-    }
-    Ok((all, bound))
-}
-
-/// UDP and TCP at the same address and port.
-fn bind_both(address: SocketAddr, shared: bool) -> Result<(UdpSocket, TcpListener, SocketAddr), BindError> {
-    let mut attempt = 1;
-    loop {
-        let refuse = |transport| move |source| BindError { address, transport, source };
-        let udp = udp_socket(address, shared).map_err(refuse("UDP"))?;
-        let actual = udp.local_addr().map_err(refuse("UDP"))?;
-        match tcp_listener(actual, shared) {
-            Ok(tcp) => return Ok((udp, tcp, actual)),
-            // The port was our choice, so another one is as good.
-            Err(_) if address.port() == 0 && attempt < PORT_ATTEMPTS => attempt += 1,
-            Err(source) => return Err(BindError { address: actual, transport: "TCP", source }),
-        }
-    }
-}
-
-fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
-    let socket = socket(address, Type::DGRAM, Protocol::UDP, shared)?;
-    socket.set_recv_buffer_size(UDP_RECEIVE_BUFFER)?;
-    socket.bind(&address.into())?;
-    Ok(socket.into())
-}
-
-fn tcp_listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let socket = socket(address, Type::STREAM, Protocol::TCP, shared)?;
-    // Connections of a former server that are not quite gone do not keep us out.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(TCP_BACKLOG)?;
-    Ok(socket.into())
-}
-
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
-    socket.set_nonblocking(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    if shared {
-        socket.set_reuse_port(true)?;
-    }
-    Ok(socket)
-}
-
-/// Starts a worker. It ends when `stop` is cancelled, or by a fault of its sockets; either way
-/// `stop` is cancelled then, and its end of `alive` is dropped when the sockets are closed.
+/// Starts a worker. It runs until `stop` is cancelled; should it end by a fault, it cancels
+/// `stop`. Its end of `alive` is dropped when the sockets are closed.
 pub fn spawn_worker(
     number: usize,
     sockets: Sockets,
@@ -137,33 +58,64 @@ pub fn spawn_worker(
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name(format!("dns-{number}")).spawn(move || {
-        if let Err(error) = runtime.block_on(serve(sockets, handler, &stop)) {
-            error!(worker = number, %error, "DNS worker ended");
+        let stop = stop.drop_guard();
+        match runtime.block_on(serve(sockets, &handler, stop.token())) {
+            Ok(()) => info!(worker = number, "DNS worker stops"),
+            Err(error) => error!(worker = number, %error, "DNS worker failed"),
         }
-        stop.cancel();
         drop(runtime);
         drop(alive);
     })?;
     Ok(())
 }
 
-async fn serve(sockets: Sockets, handler: Arc<Handler>, stop: &CancellationToken) -> Result<(), NetError> {
-    let mut server = Server::new(handler::Shared(handler));
+async fn serve(sockets: Sockets, handler: &Arc<Handler>, stop: &CancellationToken) -> io::Result<()> {
+    let mut loops = JoinSet::new();
     for udp in sockets.udp {
-        server.register_socket(tokio::net::UdpSocket::from_std(udp)?);
+        loops.spawn(udp::serve(tokio::net::UdpSocket::from_std(udp)?, handler.clone()));
     }
     for tcp in sockets.tcp {
-        let listener = tokio::net::TcpListener::from_std(tcp)?;
-        server.register_listener(listener, TCP_IDLE, TCP_BACKLOG_ANSWERS);
+        loops.spawn(tcp::serve(tokio::net::TcpListener::from_std(tcp)?, handler.clone()));
     }
     tokio::select! {
-        ended = server.block_until_done() => ended?,
-        () = stop.cancelled() => {
-            info!("DNS worker stops");
-            server.shutdown_gracefully().await?;
-        }
+        () = stop.cancelled() => Ok(()),
+        ended = loops.join_next() => Err(io::Error::other(format!("a loop ended by itself: {ended:?}"))),
     }
-    Ok(())
+}
+
+impl Waiting {
+    async fn answer(self: Box<Self>, handler: &Handler, transport: Transport) -> Vec<u8> {
+        let Self { incoming, pending } = *self;
+        let reply = handler.later(pending).await;
+        let mut answer = Vec::new();
+        incoming.write(&reply, transport, &mut answer);
+        answer
+    }
+}
+
+/// Handles a packet as far as that needs no waiting, and puts the answer into `buffer`.
+///
+/// A fault in here costs the one question that met it, not the names of the whole node.
+fn take(handler: &Handler, packet: &[u8], transport: Transport, buffer: &mut Vec<u8>) -> Taken {
+    let taken = catch_unwind(AssertUnwindSafe(|| {
+        let Some(incoming) = Incoming::read(packet) else { return Taken::Ignored };
+        match handler.at_once(&incoming) {
+            Outcome::Pending(pending) => Taken::Waits(Box::new(Waiting { incoming, pending })),
+            Outcome::Reply(reply) => {
+                incoming.write(&reply, transport, buffer);
+                Taken::Answered
+            }
+        }
+    }));
+    taken.unwrap_or_else(|_| {
+        error!(?packet, "a question could not be handled; please report it");
+        Taken::Ignored
+    })
+}
+
+async fn pause(what: &str, error: &io::Error) {
+    warn!(%error, "{what}; trying again");
+    tokio::time::sleep(PAUSE).await;
 }
 
 #[cfg(test)]

@@ -148,7 +148,8 @@ pub fn dashed(address: IpAddr) -> String {
 
 /// The address that a label spells in the form of [`dashed`].
 pub fn undashed(label: &[u8]) -> Option<IpAddr> {
-    let label = str::from_utf8(label).ok()?;
+    // A label may hold dots and colons of its own, and those spell nothing.
+    let label = str::from_utf8(label).ok().filter(|label| !label.contains(['.', ':']))?;
     let dotted = label.replace('-', ".").parse().map(IpAddr::V4);
     dotted.ok().or_else(|| label.replace('-', ":").parse().map(IpAddr::V6).ok())
 }

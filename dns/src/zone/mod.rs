@@ -32,6 +32,10 @@ use crate::config::PodNames;
 pub struct Settings {
     /// The cluster domain, fully qualified, in lower case.
     pub domain: Name,
+    /// This server's own name in it, `ns.dns.domain`.
+    pub name_server: Name,
+    /// The mailbox of who is responsible, `hostmaster.domain`.
+    pub hostmaster: Name,
     /// TTL of the zone's records, in seconds.
     pub ttl: u32,
     /// Whether `a-b-c-d.namespace.pod.domain` has an address.
