@@ -72,19 +72,29 @@ impl Status {
 
     /// 422: fields of the object are wrong.
     pub fn invalid(kind: &Kind, name: &str, errors: &FieldErrors) -> Self {
+        Self::invalid_as(kind.group, kind.kind, name, errors)
+    }
+
+    /// 422: fields are wrong of something that is no kind of the table, such as
+    /// `ListOptions.meta.k8s.io`. A patch has neither group nor kind.
+    pub fn invalid_as(group: &str, kind: &str, name: &str, errors: &FieldErrors) -> Self {
         let words = match errors.0.as_slice() {
             [one] => one.to_string(),
             many => format!("[{}]", many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
         };
-        let message = format!("{} \"{name}\" is invalid: {words}", kind.qualified_kind());
+        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let causes: Vec<Value> = errors
             .0
             .iter()
             .map(|e| json!({ "reason": e.kind.reason(), "message": e.body(), "field": e.path }))
             .collect();
-        let mut status = Self::new(422, "Invalid", message).about(kind, name);
-        status.details["kind"] = kind.kind.into();
-        status.details["causes"] = causes.into();
+        let mut status = Self::new(422, "Invalid", format!("{qualified} \"{name}\" is invalid: {words}"));
+        status.details = json!({ "causes": causes });
+        for (field, text) in [("group", group), ("kind", kind), ("name", name)] {
+            if !text.is_empty() {
+                status.details[field] = text.into();
+            }
+        }
         status
     }
 
@@ -159,6 +169,11 @@ impl Status {
         Self::new(500, "InternalError", format!("Internal error occurred: {error}"))
     }
 
+    /// 500 without a reason: a failure in its own words.
+    pub fn failure(message: impl Into<String>) -> Self {
+        Self::new(500, "", message)
+    }
+
     /// 503: something the server needs is away.
     pub fn unavailable(error: impl fmt::Display) -> Self {
         Self::new(503, "ServiceUnavailable", error.to_string())
@@ -197,9 +212,11 @@ impl Status {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code,
         });
+        if !self.reason.is_empty() {
+            object["reason"] = self.reason.into();
+        }
         if let Some(token) = &self.continue_token {
             object["metadata"]["continue"] = token.as_str().into();
         }

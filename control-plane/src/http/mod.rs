@@ -1,1 +1,144 @@
 //! The API server: TLS, authentication, routing, negotiation and the generic verbs.
+//!
+//! In: calls with the certificate of whoever made them. Out: replies. One call goes
+//! [`authn`] → [`route`] → [`authz`] → [`verbs`] or one of the documents about the API itself;
+//! each step hands its result to the next as a value that only it can make. Nothing here
+//! depends on how a call travelled: [`server`] brings those of the network, [`in_process`] those
+//! of the controllers.
+
+pub mod authn;
+pub mod authz;
+pub mod body;
+pub mod call;
+pub mod discovery;
+pub mod fingerprint;
+pub mod in_process;
+pub mod negotiate;
+pub mod objects;
+pub mod openapi;
+pub mod platform;
+pub mod reply;
+pub mod route;
+pub mod server;
+pub mod table;
+pub mod verbs;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use nodeplane_api::status::Status;
+use rustls::ClientConfig;
+use rustls_pki_types::CertificateDer;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use self::{
+    authn::Caller,
+    call::Call,
+    negotiate::Form,
+    objects::Objects,
+    platform::Check,
+    reply::{Body, Reply},
+    route::Route,
+};
+use crate::registry::Registry;
+
+/// All that answers calls.
+pub struct Api {
+    /// Where objects are.
+    pub objects: Objects,
+    /// What differs from kind to kind.
+    pub registry: Arc<Registry>,
+    /// Where clients outside reach this server, as `HOST:PORT`.
+    pub address: String,
+    /// How to reach node agents: the cluster's CA and this server's client certificate.
+    pub agents: Arc<ClientConfig>,
+    /// Ends watches and other long answers.
+    pub stop: CancellationToken,
+    /// What the kinds look like.
+    pub documents: openapi::Documents,
+}
+
+impl Api {
+    /// Answers a call of whoever holds this certificate.
+    pub async fn answer(&self, certificate: Option<&CertificateDer<'_>>, call: Call) -> Reply {
+        match Caller::identify(certificate, call.header(&http::header::AUTHORIZATION)) {
+            Ok(caller) => self.answer_to(caller, call).await,
+            Err(status) => Reply::failure(&status),
+        }
+    }
+
+    /// Answers a call of a known caller.
+    pub async fn answer_to(&self, caller: Caller, call: Call) -> Reply {
+        let name = caller.name().to_owned();
+        let reply = match self.serve(caller, &call).await {
+            Ok(reply) => reply,
+            Err(status) => {
+                if status.code >= 500 {
+                    warn!(method = %call.method, path = call.path, code = status.code, message = status.message, "failed");
+                }
+                Reply::failure(&status)
+            }
+        };
+        debug!(caller = name, method = %call.method, path = call.path, code = reply.status.as_u16(), "answered");
+        reply
+    }
+
+    async fn serve(&self, caller: Caller, call: &Call) -> Result<Reply, Status> {
+        let route = match route::find(&call.method, &call.path, &call.query) {
+            Ok(route) => route,
+            // Who may not come in does not learn which paths exist.
+            Err(_) if caller == Caller::anonymous() => return Err(Status::unauthorized()),
+            Err(status) => return Err(status),
+        };
+        let permit = authz::authorise(caller, &route, &call.path, &call.method)?;
+        let mut reply = match &route {
+            Route::Resource(request) => verbs::serve(self, &permit, request, call).await?,
+            Route::CoreVersions => discovery::versions(call, true, &self.address)?,
+            Route::Groups => discovery::versions(call, false, &self.address)?,
+            Route::Group(group) => discovery::group(call, group)?,
+            Route::Resources(group, version) => discovery::resources(call, group, version)?,
+            Route::OpenApiIndex => self.documents.index(call)?,
+            Route::OpenApi(group, version) => self.documents.group(call, group, version)?,
+            Route::OpenApiV2 => document(call, &openapi::v2())?,
+            Route::Version => document(call, &platform::version())?,
+            Route::Root => document(
+                call,
+                &json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] }),
+            )?,
+            Route::Health { probe, check } => platform::health(call, probe, check.as_deref(), &self.checks(probe))?,
+        };
+        if call.method == Method::HEAD {
+            reply.body = Body::Whole(bytes::Bytes::new());
+        }
+        Ok(reply)
+    }
+
+    /// Whether the server can answer calls on objects.
+    pub fn is_ready(&self) -> bool {
+        self.objects.cache().is_ready() && !self.stop.is_cancelled()
+    }
+
+    fn checks(&self, probe: &str) -> Vec<Check> {
+        let mut checks = vec![Check { name: "ping", failure: None }];
+        if probe != "livez" {
+            let cache = self.objects.cache().is_ready();
+            checks
+                .push(Check { name: "watch-cache", failure: (!cache).then_some("the store has not been listed yet") });
+        }
+        if probe == "readyz" {
+            let stopping = self.stop.is_cancelled();
+            checks.push(Check { name: "shutdown", failure: stopping.then_some("process is shutting down") });
+        }
+        checks
+    }
+}
+
+fn document(call: &Call, value: &serde_json::Value) -> Result<Reply, Status> {
+    let codec = Form::of_document(call)?;
+    Ok(Reply::new(StatusCode::OK, codec.media_type(), codec.encode(value)))
+}

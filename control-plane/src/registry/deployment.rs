@@ -25,6 +25,10 @@ impl Strategy for DeploymentStrategy {
         fill_template(spec);
     }
 
+    fn counts_generations(&self) -> bool {
+        true
+    }
+
     fn validate(&self, deployment: &Value) -> FieldErrors {
         let mut errors = FieldErrors::default();
         let spec = At::root(deployment).field("spec");

@@ -108,6 +108,10 @@ fn is_link_local(address: IpAddr) -> bool {
 pub(super) struct EndpointSliceStrategy;
 
 impl Strategy for EndpointSliceStrategy {
+    fn counts_generations(&self) -> bool {
+        true
+    }
+
     fn default(&self, slice: &mut Value) {
         for port in each(slice, "ports") {
             if port.get("name").is_none() {

@@ -9,6 +9,10 @@ use super::{Strategy, fields::At};
 pub(super) struct EventStrategy;
 
 impl Strategy for EventStrategy {
+    fn has_dependents(&self) -> bool {
+        false
+    }
+
     /// An event lies in the namespace of what it is about, or in `default`.
     fn validate(&self, event: &Value) -> FieldErrors {
         let mut errors = FieldErrors::default();

@@ -22,6 +22,7 @@ mod repair;
 mod replica_set;
 mod secret;
 mod service;
+mod service_account;
 mod workload;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
@@ -75,6 +76,7 @@ impl Registry {
             ("", "Pod") => &pod::PodStrategy,
             ("", "Secret") => &secret::SecretStrategy,
             ("", "Service") => &self.service,
+            ("", "ServiceAccount") => &service_account::ServiceAccountStrategy,
             ("apps", "Deployment") => &deployment::DeploymentStrategy,
             ("apps", "ReplicaSet") => &replica_set::ReplicaSetStrategy,
             ("coordination.k8s.io", "Lease") => &lease::LeaseStrategy,
@@ -170,6 +172,21 @@ pub trait Strategy: Send + Sync {
     /// letter (RFC 1035) or a DNS subdomain.
     fn name_rule(&self) -> NameRule {
         NameRule::Subdomain
+    }
+
+    /// Whether `metadata.generation` counts the changes of what is asked for.
+    fn counts_generations(&self) -> bool {
+        false
+    }
+
+    /// Whether other objects may name one of this kind as their owner.
+    fn has_dependents(&self) -> bool {
+        true
+    }
+
+    /// Whether `DELETE` answers with the object that is gone and not with a `Status`.
+    fn returns_deleted_object(&self) -> bool {
+        false
     }
 
     /// Whether `PUT` may come without a `resourceVersion`.

@@ -30,6 +30,10 @@ impl Strategy for ReplicaSetStrategy {
         }
     }
 
+    fn counts_generations(&self) -> bool {
+        true
+    }
+
     fn validate(&self, replica_set: &Value) -> FieldErrors {
         let mut errors = FieldErrors::default();
         let spec = At::root(replica_set).field("spec");

@@ -38,6 +38,14 @@ impl Strategy for PodStrategy {
         update::validate_update(pod, old)
     }
 
+    fn counts_generations(&self) -> bool {
+        true
+    }
+
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
+
     /// Upstream `podStrategy.CheckGracefulDelete`: what never ran or runs no more goes at once,
     /// and a second request can only shorten the grace of the first.
     fn deletion(&self, pod: &Value, grace_seconds: Option<i64>) -> Deletion {

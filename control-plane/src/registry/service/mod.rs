@@ -103,6 +103,10 @@ impl Strategy for ServiceStrategy {
         }
     }
 
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
+
     fn name_rule(&self) -> NameRule {
         NameRule::Label1035
     }

@@ -1,0 +1,49 @@
+//! A client that reaches the API without a network.
+//!
+//! In: requests of a `kube::Client`. Out: the same replies as over TLS, by the same steps after
+//! authentication: controllers and the scheduler are ordinary clients.
+
+use std::{convert::Infallible, sync::Arc};
+
+use http_body_util::BodyExt;
+use nodeplane_api::status::Status;
+use tower::service_fn;
+
+use super::{
+    Api,
+    authn::Caller,
+    call::{BODY_LIMIT, Call, Query},
+    reply::Reply,
+};
+
+/// A client that calls as the given part of this process, such as `system:kube-scheduler`.
+pub fn client(api: &Arc<Api>, component: &str) -> kube::Client {
+    let caller = Caller::component(component);
+    let api = api.clone();
+    let service = service_fn(move |request: http::Request<kube::client::Body>| {
+        let (api, caller) = (api.clone(), caller.clone());
+        async move {
+            let reply = match read(request).await {
+                Ok(call) => api.answer_to(caller, call).await,
+                Err(status) => Reply::failure(&status),
+            };
+            Ok::<_, Infallible>(reply.into_http())
+        }
+    });
+    kube::Client::new(service, "default")
+}
+
+async fn read(request: http::Request<kube::client::Body>) -> Result<Call, Status> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(|error| Status::bad_request(error.to_string()))?.to_bytes();
+    if body.len() > BODY_LIMIT {
+        return Err(Status::too_large(BODY_LIMIT as u64));
+    }
+    Ok(Call {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: Query::parse(parts.uri.query().unwrap_or_default()),
+        headers: parts.headers,
+        body,
+    })
+}

@@ -1,0 +1,151 @@
+//! Objects by kind, namespace and name, on top of the store and its cache.
+//!
+//! In: kinds and names. Out: objects with their revision, and the store's decisions in the words
+//! of the API. Knows keys; never knows what is right or wrong about an object.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nodeplane_api::{
+    kinds::{self, Kind},
+    meta::Key,
+    status::Status,
+};
+use serde_json::Value;
+
+use crate::{
+    registry::admission::Lookup,
+    store::{
+        Store, StoreError,
+        object::{Object, encode, set_revision},
+        watch_cache::{Freshness, WatchCache},
+    },
+};
+
+/// The store and its cache.
+#[derive(Clone)]
+pub struct Objects {
+    store: Arc<dyn Store>,
+    cache: WatchCache,
+    prefix: String,
+}
+
+impl Objects {
+    /// Objects under `prefix` (`/registry`) of a store, and the cache over the same prefix.
+    pub fn new(store: Arc<dyn Store>, cache: WatchCache, prefix: &str) -> Self {
+        Self { store, cache, prefix: prefix.trim_end_matches('/').to_owned() }
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> &WatchCache {
+        &self.cache
+    }
+
+    /// Prefix of the keys of a kind's objects in one namespace (empty: all), ending in `/`.
+    pub fn collection(&self, kind: &Kind, namespace: &str) -> String {
+        let mut key = self.prefix.clone();
+        for segment in [kind.group, kind.plural, namespace] {
+            if !segment.is_empty() {
+                key.push('/');
+                key.push_str(segment);
+            }
+        }
+        key.push('/');
+        key
+    }
+
+    /// The key of one object.
+    pub fn key(&self, kind: &Kind, namespace: &str, name: &str) -> String {
+        self.collection(kind, namespace) + name
+    }
+
+    /// The newest state of an object, from the store itself.
+    ///
+    /// # Errors
+    /// 404 when it does not exist.
+    pub async fn newest(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Object, Status> {
+        let key = self.key(kind, namespace, name);
+        match self.store.get(&key).await.map_err(|error| refusal(kind, name, error))? {
+            Some(entry) => Object::decode(&entry).map_err(Status::internal),
+            None => Err(Status::not_found(kind, name)),
+        }
+    }
+
+    /// An object from the cache.
+    ///
+    /// # Errors
+    /// 404 when it does not exist, 504 when the cache does not get fresh enough in time.
+    pub async fn cached(&self, kind: &Kind, namespace: &str, name: &str, fresh: Freshness) -> Result<Object, Status> {
+        let key = self.key(kind, namespace, name);
+        let found = self.cache.get(&key, fresh).await.map_err(|error| refusal(kind, name, error))?;
+        found.ok_or_else(|| Status::not_found(kind, name))
+    }
+
+    /// Stores a new object, and gives it back with its revision.
+    pub async fn create(&self, key: &str, mut value: Value) -> Result<Value, StoreError> {
+        let bytes = encode(&mut value);
+        let revision = self.store.create(key, bytes).await?;
+        set_revision(&mut value, revision);
+        Ok(value)
+    }
+
+    /// Replaces an object that still has this revision, and gives it back with its new one.
+    pub async fn update(&self, key: &str, mut value: Value, expected: u64) -> Result<Value, StoreError> {
+        let bytes = encode(&mut value);
+        let revision = self.store.update(key, bytes, expected).await?;
+        set_revision(&mut value, revision);
+        Ok(value)
+    }
+
+    /// Removes an object that still has this revision.
+    pub async fn delete(&self, key: &str, expected: u64) -> Result<u64, StoreError> {
+        self.store.delete(key, expected).await
+    }
+}
+
+#[async_trait]
+impl Lookup for Objects {
+    async fn get(&self, kind: &'static Kind, key: &Key) -> Result<Option<Value>, Status> {
+        match self.newest(kind, &key.namespace, &key.name).await {
+            Ok(object) => Ok(Some(Arc::unwrap_or_clone(object.value))),
+            Err(status) if status.code == 404 => Ok(None),
+            Err(status) => Err(status),
+        }
+    }
+}
+
+/// A store's decision about one object as a client reads it.
+pub fn refusal(kind: &Kind, name: &str, error: StoreError) -> Status {
+    match error {
+        StoreError::Exists => Status::already_exists(kind, name),
+        StoreError::NotFound => Status::not_found(kind, name),
+        StoreError::Conflict { .. } => Status::stale(kind, name),
+        StoreError::Compacted { oldest } => Status::expired(format!(
+            "The resourceVersion for the provided list is too old; the oldest one that is kept is {oldest}."
+        )),
+        StoreError::Future { asked, newest } => {
+            let words = format!("Too large resource version: {asked}, current: {newest}");
+            Status::timeout(format!("Timeout: {words}"), 1).with_cause(
+                "ResourceVersionTooLarge",
+                "Too large resource version",
+                "",
+            )
+        }
+        StoreError::TooLarge => Status {
+            code: 413,
+            reason: "RequestEntityTooLarge",
+            message: "etcdserver: request is too large".to_owned(),
+            details: Value::Null,
+            continue_token: None,
+        },
+        StoreError::Unavailable(source) => Status::unavailable(format!("the store is unavailable: {source:#}")),
+    }
+}
+
+/// A row of the table that the server itself needs.
+///
+/// # Errors
+/// 500 when the table lacks it.
+pub fn known(group: &str, version: &str, plural: &str) -> Result<&'static Kind, Status> {
+    kinds::by_plural(group, version, plural).ok_or_else(|| Status::internal(format!("no kind {plural}")))
+}

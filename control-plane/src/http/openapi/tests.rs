@@ -1,0 +1,155 @@
+//! What kubectl and other clients read out of the documents.
+
+use std::collections::BTreeSet;
+
+use http::{HeaderMap, Method, StatusCode};
+use nodeplane_api::kinds::Kind;
+
+use super::*;
+use crate::http::{
+    call::{Call, Query},
+    discovery::kind_of_part,
+    reply::Body,
+};
+
+fn call(path: &str, query: &str) -> Call {
+    let (path, query) = (path.to_owned(), Query::parse(query));
+    Call { method: Method::GET, path, query, headers: HeaderMap::new(), body: Bytes::new() }
+}
+
+fn body(reply: Reply) -> Value {
+    let Body::Whole(bytes) = reply.body else { panic!("a stream") };
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn versions() -> BTreeSet<(&'static str, &'static str)> {
+    KINDS.iter().map(|kind| (kind.group, kind.version)).collect()
+}
+
+fn walk<'a>(value: &'a Value, seen: &mut impl FnMut(&'a Value)) {
+    seen(value);
+    match value {
+        Value::Object(map) => map.values().for_each(|value| walk(value, seen)),
+        Value::Array(items) => items.iter().for_each(|value| walk(value, seen)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_leads_to_a_schema() {
+    for (group, version) in versions() {
+        let document = describe(group, version);
+        let mut references = 0;
+        walk(&document, &mut |value| {
+            if let Some(target) = value["$ref"].as_str() {
+                references += 1;
+                let pointer = target.strip_prefix('#').unwrap();
+                assert!(document.pointer(pointer).is_some(), "{group}/{version}: {target}");
+                assert_eq!(value.as_object().unwrap().len(), 1, "{target} has siblings, which readers ignore");
+            }
+        });
+        assert!(references > 50, "{group}/{version} refers to {references} schemas only");
+    }
+}
+
+fn names(kind: &Kind) -> Value {
+    json!({ "group": kind.group, "version": kind.version, "kind": kind.kind })
+}
+
+#[test]
+fn kubectl_finds_each_kind_by_its_group_version_and_kind() {
+    for kind in KINDS {
+        let document = describe(kind.group, kind.version);
+        let schema = &document["components"]["schemas"][(kind.shape.definition)().as_ref()];
+        assert_eq!(schema["x-kubernetes-group-version-kind"], json!([names(kind)]), "{kind:?}");
+        assert!(schema["description"].as_str().is_some_and(|text| text.len() > 10), "{kind:?} is not described");
+        assert_eq!(schema["type"], "object");
+        for field in ["apiVersion", "kind"] {
+            assert_eq!(schema["properties"][field]["type"], "string", "{kind:?} lacks {field}");
+        }
+        assert!(schema["properties"]["metadata"]["allOf"][0]["$ref"].is_string(), "{kind:?} has no metadata");
+    }
+}
+
+#[test]
+fn patches_say_that_they_validate_fields_and_take_strategic_merges() {
+    for kind in KINDS {
+        let document = describe(kind.group, kind.version);
+        let root = if kind.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}", kind.api_version()) };
+        let place = if kind.is_namespaced() { "/namespaces/{namespace}" } else { "" };
+        let path = format!("{root}{place}/{}/{{name}}", kind.plural);
+        let patch = &document["paths"][&path]["patch"];
+        assert_eq!(patch["x-kubernetes-group-version-kind"], names(kind), "{path}");
+        assert_eq!(patch["x-kubernetes-action"], "patch");
+        let mut parameters = patch["parameters"].as_array().unwrap().iter();
+        assert!(parameters.any(|p| p["name"] == "fieldValidation" && p["in"] == "query"), "{path}");
+        for media_type in ["application/strategic-merge-patch+json", "application/merge-patch+json"] {
+            assert!(patch["requestBody"]["content"][media_type].is_object(), "{path} {media_type}");
+        }
+        for &sub in kind.subresources {
+            let part = &document["paths"][format!("{path}/{}", sub.name())];
+            let (group, version, name) = kind_of_part(kind, sub);
+            let named = json!({ "group": group, "version": version, "kind": name });
+            let operations: Vec<&Value> =
+                part.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters").map(|(_, op)| op).collect();
+            assert!(!operations.is_empty(), "{path}/{}", sub.name());
+            for operation in operations {
+                assert_eq!(operation["x-kubernetes-group-version-kind"], named, "{path}/{}", sub.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn lists_say_how_they_merge() {
+    let core = describe("", "v1");
+    let schemas = &core["components"]["schemas"];
+    let containers = &schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
+    assert_eq!(containers["x-kubernetes-patch-merge-key"], "name");
+    assert_eq!(containers["x-kubernetes-patch-strategy"], "merge");
+    assert_eq!(containers["x-kubernetes-list-type"], "map");
+    assert_eq!(containers["x-kubernetes-list-map-keys"], json!(["name"]));
+    let ports = &schemas["io.k8s.api.core.v1.ServiceSpec"]["properties"]["ports"];
+    assert_eq!(ports["x-kubernetes-patch-merge-key"], "port");
+    assert_eq!(ports["x-kubernetes-list-map-keys"], json!(["port", "protocol"]));
+    let owners = &schemas["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]["properties"]["ownerReferences"];
+    assert_eq!(owners["x-kubernetes-patch-merge-key"], "uid");
+}
+
+#[test]
+fn what_is_a_number_or_text_says_so() {
+    let core = describe("", "v1");
+    let schema = &core["components"]["schemas"]["io.k8s.apimachinery.pkg.util.intstr.IntOrString"];
+    let alternatives = schema["oneOf"].as_array().unwrap();
+    for of_type in ["string", "integer"] {
+        let matches = |a: &Value| a["type"] == of_type || (of_type == "integer" && a["type"] == "number");
+        assert!(alternatives.iter().any(matches), "{schema}");
+    }
+}
+
+#[test]
+fn the_index_names_addresses_that_never_change_their_content() {
+    let documents = Documents::default();
+    let index = body(documents.index(&call("/openapi/v3", "")).unwrap());
+    assert_eq!(index["paths"].as_object().unwrap().len(), versions().len());
+    let address = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
+    let (path, query) = address.split_once('?').unwrap();
+    assert_eq!(path, "/openapi/v3/apis/apps/v1");
+
+    let reply = documents.group(&call(path, query), "apps", "v1").unwrap();
+    assert_eq!(reply.headers[header::CACHE_CONTROL], "public, immutable");
+    assert!(reply.headers.contains_key(header::EXPIRES));
+    assert_eq!(reply.headers[header::VARY], "Accept");
+    let tag = reply.headers[header::ETAG].clone();
+
+    let moved = documents.group(&call(path, "hash=WRONG"), "apps", "v1").unwrap();
+    assert_eq!(moved.status, StatusCode::MOVED_PERMANENTLY);
+    assert_eq!(moved.headers[header::LOCATION], address);
+
+    let mut again = call(path, query);
+    again.headers.insert(header::IF_NONE_MATCH, tag);
+    assert_eq!(documents.group(&again, "apps", "v1").unwrap().status, StatusCode::NOT_MODIFIED);
+
+    // Two servers of one version agree, so that a client may switch between them.
+    assert_eq!(index, body(Documents::default().index(&call("/openapi/v3", "")).unwrap()));
+}

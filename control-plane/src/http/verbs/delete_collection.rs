@@ -1,0 +1,36 @@
+//! Many objects on their way out.
+
+use futures::{TryStreamExt, stream::FuturesUnordered};
+use nodeplane_api::{meta, status::Status};
+
+use super::{answer, ask::Ask, delete, delete_options::DeleteOptions, list, selection::Selection};
+use crate::{http::reply::Reply, store::object::Object};
+
+/// Objects that are deleted at the same time.
+const AT_ONCE: usize = 16;
+
+/// Deletes all objects of the path that the selectors choose, each like one that is named, and
+/// answers with the list as it was. What is gone meanwhile does not matter.
+///
+/// # Errors
+/// The first of those that single deletions fail with.
+pub(super) async fn delete_collection(ask: &Ask<'_>) -> Result<Reply, Status> {
+    let options = DeleteOptions::read(ask.call)?;
+    let selection = Selection::read(ask)?;
+    let page = list::fetch(ask, &selection).await?;
+    for some in page.objects.chunks(AT_ONCE) {
+        let deletions = FuturesUnordered::new();
+        for object in some {
+            deletions.push(one(ask, object, &options));
+        }
+        deletions.try_collect::<()>().await?;
+    }
+    Ok(answer::list(ask, &page))
+}
+
+async fn one(ask: &Ask<'_>, object: &Object, options: &DeleteOptions) -> Result<(), Status> {
+    match delete::remove(ask, meta::name(&object.value), options).await {
+        Err(status) if status.code != 404 => Err(status),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,115 @@
+//! Objects that clients send.
+//!
+//! In: a body and the kind that the path stands for. Out: an object that has the kind's shape,
+//! and what a strict reader would complain about. Never judges values; strategies do.
+
+use nodeplane_api::{
+    kinds::{self, Kind},
+    status::Status,
+};
+use serde_json::Value;
+
+use super::options::Validation;
+use crate::http::{body::Document, call::Call, negotiate::Codec};
+
+/// Bytes of a body that an error message shows.
+const SHOWN: usize = 30;
+
+/// An object that was read.
+pub(super) struct Intake {
+    /// With `apiVersion` and `kind`, without unknown fields and nulls.
+    pub(super) object: Value,
+    /// Sentences for the `Warning` header.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads the body as an object of `kind`.
+///
+/// # Errors
+/// 400 in upstream's words for a body that is no such object, 415 for one in an unknown form.
+pub(super) fn object(call: &Call, kind: &'static Kind, validation: Validation) -> Result<Intake, Status> {
+    let Document { mut value, duplicates } = document(call, kind.kind)?;
+    check_type(&value, kind)?;
+    value["apiVersion"] = kind.api_version().into();
+    value["kind"] = kind.kind.into();
+    let decoded = (kind.shape.decode)(value).map_err(|error| unhandled(kind.kind, kind, &error.message))?;
+    let warnings = complaints(&duplicates, &decoded.unknown, validation)
+        .map_err(|sentence| unhandled(kind.kind, kind, &sentence))?;
+    Ok(Intake { object: decoded.object, warnings })
+}
+
+/// Reads the body as some JSON object; `wanted` is the kind that error messages name.
+///
+/// # Errors
+/// 400, 415.
+pub(super) fn document(call: &Call, wanted: &str) -> Result<Document, Status> {
+    let codec = Codec::of_body(call)?;
+    let unrecognised = |why: &str| {
+        let body = summary(&call.body);
+        Status::bad_request(format!("the object provided is unrecognized (must be of type {wanted}): {why} ({body})"))
+    };
+    let syntax = |error: String| unrecognised(&format!("couldn't get version/kind; json parse error: {error}"));
+    let document = codec.decode(&call.body).map_err(syntax)?;
+    match document.value {
+        Value::Object(_) => Ok(document),
+        _ => Err(unrecognised("couldn't get version/kind; json parse error: the body is not an object")),
+    }
+}
+
+/// What unknown and duplicate fields lead to: warnings, or the sentence of a strict reader.
+pub(super) fn complaints(
+    duplicates: &[String],
+    unknown: &[String],
+    validation: Validation,
+) -> Result<Vec<String>, String> {
+    let duplicates = duplicates.iter().map(|path| format!("duplicate field \"{path}\""));
+    let sentences: Vec<String> =
+        duplicates.chain(unknown.iter().map(|path| format!("unknown field \"{path}\""))).collect();
+    match validation {
+        Validation::Ignore => Ok(Vec::new()),
+        Validation::Strict if !sentences.is_empty() => Err(format!("strict decoding error: {}", sentences.join(", "))),
+        Validation::Warn | Validation::Strict => Ok(sentences),
+    }
+}
+
+/// Compares the type that an object names with the one of the path; what is left out is taken
+/// from the path.
+fn check_type(value: &Value, kind: &'static Kind) -> Result<(), Status> {
+    let text = |field: &str| value[field].as_str().unwrap_or_default();
+    let (own_version, own_kind) = (kind.api_version(), kind.kind);
+    let (version, name) = (text("apiVersion"), text("kind"));
+    let is_other_version = !version.is_empty() && version != own_version;
+    let is_other_kind = !name.is_empty() && name != own_kind;
+    if is_other_kind {
+        let named = if version.is_empty() { &own_version } else { version };
+        let why = match kinds::by_api_version(named, name) {
+            Some(_) => format!("converting ({named}.{name}) to ({own_version}.{own_kind}): unknown conversion"),
+            None => format!("no kind \"{name}\" is registered for version \"{named}\""),
+        };
+        return Err(unhandled(name, kind, &why));
+    }
+    if is_other_version {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({version}) does not match the expected API version ({own_version})"
+        )));
+    }
+    Ok(())
+}
+
+fn unhandled(found: &str, wanted: &Kind, why: &str) -> Status {
+    let Kind { version, kind, .. } = wanted;
+    Status::bad_request(format!("{found} in version \"{version}\" cannot be handled as a {kind}: {why}"))
+}
+
+/// The start of a body: text when it looks like JSON, hexadecimal otherwise.
+fn summary(body: &[u8]) -> String {
+    if body.is_empty() {
+        return "<empty>".to_owned();
+    }
+    let shown = &body[..body.len().min(SHOWN)];
+    let text = match shown.first() {
+        Some(b'{') => String::from_utf8_lossy(shown).into_owned(),
+        _ => shown.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    if body.len() > SHOWN { text + " ..." } else { text }
+}

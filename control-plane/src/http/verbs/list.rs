@@ -1,0 +1,145 @@
+//! Many objects as of one revision, page by page.
+
+use nodeplane_api::status::{FieldErrors, Status};
+use serde_json::{Value, json};
+
+use super::{answer, ask::Ask, options::META_GROUP, page::Place, revision::Wanted, selection::Selection};
+use crate::{
+    http::{call::Query, reply::Reply},
+    store::{
+        StoreError,
+        object::Object,
+        watch_cache::{Freshness, List},
+    },
+};
+
+/// Part of a list.
+pub(super) struct Page {
+    /// The objects, in key order.
+    pub(super) objects: Vec<Object>,
+    /// As of when.
+    pub(super) revision: u64,
+    /// The token of the next page.
+    next: Option<String>,
+    /// How many follow, when that is known.
+    remaining: Option<usize>,
+}
+
+impl Page {
+    /// `.metadata` of the list.
+    pub(super) fn metadata(&self) -> Value {
+        let mut metadata = json!({ "resourceVersion": self.revision.to_string() });
+        if let Some(next) = &self.next {
+            metadata["continue"] = next.as_str().into();
+        }
+        if let Some(remaining) = self.remaining {
+            metadata["remainingItemCount"] = remaining.into();
+        }
+        metadata
+    }
+}
+
+/// Answers with the objects of the path that the selectors choose.
+///
+/// # Errors
+/// 400, 410 and 422 for parameters, 504 for a revision that has not happened.
+pub(super) async fn list(ask: &Ask<'_>) -> Result<Reply, Status> {
+    let selection = Selection::read(ask)?;
+    let page = fetch(ask, &selection).await?;
+    Ok(answer::list(ask, &page))
+}
+
+/// Reads the page that the query asks for.
+///
+/// # Errors
+/// As [`list`].
+pub(super) async fn fetch(ask: &Ask<'_>, selection: &Selection) -> Result<Page, Status> {
+    let asked = Asked::read(&ask.call.query)?;
+    let start = asked.place.as_ref().map(|place| format!("{}{}", selection.collection, place.start));
+    let list = ask.api.objects.cache().list(&selection.scope, start.as_deref(), asked.fresh).await;
+    let list = list.map_err(|error| match (&asked.place, error) {
+        (Some(place), StoreError::Compacted { .. }) => place.expired(),
+        (_, error) => ask.refused(error),
+    })?;
+    Ok(cut(list, selection, asked.limit))
+}
+
+/// Chooses from a list and cuts it after `limit` objects.
+fn cut(list: List, selection: &Selection, limit: Option<usize>) -> Page {
+    let List { objects, revision } = list;
+    let mut chosen: Vec<Object> = match selection.is_everything() {
+        true => objects,
+        false => objects.into_iter().filter(|object| selection.matches(&object.value)).collect(),
+    };
+    let mut page = Page { objects: Vec::new(), revision, next: None, remaining: None };
+    if let Some(limit) = limit.filter(|limit| chosen.len() > *limit) {
+        page.next = chosen[..limit].last().map(|o| Place::after(&o.key, &selection.collection, revision).encode());
+        // With selectors upstream cannot tell without reading on, and clients rely on that.
+        page.remaining = selection.is_everything().then_some(chosen.len() - limit);
+        chosen.truncate(limit);
+    }
+    page.objects = chosen;
+    page
+}
+
+/// The parameters of a list.
+struct Asked {
+    fresh: Freshness,
+    limit: Option<usize>,
+    place: Option<Place>,
+}
+
+impl Asked {
+    fn read(query: &Query) -> Result<Self, Status> {
+        check(query)?;
+        let limit = query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+        let wanted = Wanted::parse(query.text("resourceVersion"))?;
+        let token = query.text("continue");
+        if token.is_empty() {
+            let fresh = freshness(wanted, query.text("resourceVersionMatch"), limit.is_some());
+            return Ok(Self { fresh, limit, place: None });
+        }
+        if matches!(wanted, Wanted::At(_)) {
+            return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+        }
+        let place = Place::decode(token)?;
+        let fresh = place.revision.map_or(Freshness::Newest, Freshness::Exact);
+        Ok(Self { fresh, limit, place: Some(place) })
+    }
+}
+
+/// How fresh a first page has to be. A revision without a match means that very revision when
+/// there is a limit, and at least that one otherwise.
+fn freshness(wanted: Wanted, matching: &str, has_limit: bool) -> Freshness {
+    match wanted {
+        Wanted::Newest => Freshness::Newest,
+        Wanted::Any => Freshness::Any,
+        Wanted::At(revision) if matching == "Exact" || (matching.is_empty() && has_limit) => Freshness::Exact(revision),
+        Wanted::At(revision) => Freshness::AtLeast(revision),
+    }
+}
+
+/// Combinations that mean nothing (apimachinery `ValidateListOptions`).
+fn check(query: &Query) -> Result<(), Status> {
+    let mut errors = FieldErrors::default();
+    let (matching, revision) = (query.text("resourceVersionMatch"), query.text("resourceVersion"));
+    if !matching.is_empty() {
+        let field = "resourceVersionMatch";
+        if revision.is_empty() {
+            errors.forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        }
+        if !query.text("continue").is_empty() {
+            errors.forbidden(field, "resourceVersionMatch is forbidden when continue is provided");
+        }
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            errors.not_supported(field, matching, &["Exact", "NotOlderThan", ""]);
+        }
+        if matching == "Exact" && revision == "0" {
+            errors.forbidden(field, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        }
+    }
+    if query.get("sendInitialEvents").is_some() {
+        errors.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Status::invalid_as(META_GROUP, "ListOptions", "", &errors)) }
+}

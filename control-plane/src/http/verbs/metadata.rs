@@ -1,0 +1,152 @@
+//! The part of metadata that belongs to the server.
+//!
+//! In: objects that clients sent. Out: the same, with names, uids, times and generations that
+//! only the server may give. Pure; the time and the uid are parameters.
+
+use jiff::Timestamp;
+use nodeplane_api::{kinds::Kind, meta, status::Status};
+use serde_json::Value;
+
+use crate::http::route::Request;
+
+/// Longest base of a generated name: the rest of a DNS label is for the random letters.
+const BASE_LIMIT: usize = 58;
+/// How many random letters follow the base.
+const LETTERS: usize = 5;
+/// Letters and digits that do not form words by accident.
+const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// A point in time as metadata shows it.
+pub(super) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Brings the namespace of an object in line with the path.
+///
+/// # Errors
+/// 400 when the object names another one.
+pub(super) fn enter_namespace(object: &mut Value, request: &Request) -> Result<(), Status> {
+    match (meta::namespace(object), request.namespace()) {
+        (own, place) if own == place => Ok(()),
+        ("", place) => {
+            let place = place.to_owned();
+            meta::set(object, "namespace", place);
+            Ok(())
+        }
+        // Cluster-scoped objects have none, whatever they say.
+        (_, "") => {
+            meta::remove(object, "namespace");
+            Ok(())
+        }
+        _ => Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )),
+    }
+}
+
+/// Checks that an object that is written to a path is the one of the path.
+///
+/// # Errors
+/// 400.
+pub(super) fn check_name(object: &mut Value, request: &Request) -> Result<(), Status> {
+    let (name, wanted) = (meta::name(object), request.name());
+    if name != wanted {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({wanted})"
+        )));
+    }
+    let (own, place) = (meta::namespace(object), request.namespace());
+    if !own.is_empty() && !place.is_empty() && own != place {
+        return Err(Status::bad_request(format!(
+            "the namespace of the object ({own}) does not match the namespace on the request ({place})"
+        )));
+    }
+    enter_namespace(object, request)
+}
+
+/// Gives a new object what every object has. A generation of 1 only where the kind counts them.
+pub(super) fn stamp(object: &mut Value, uid: &str, now: Timestamp, counts_generations: bool) {
+    for field in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+        "selfLink",
+    ] {
+        meta::remove(object, field);
+    }
+    meta::set(object, "uid", uid);
+    meta::set(object, "creationTimestamp", time(now));
+    if counts_generations {
+        meta::set(object, "generation", 1);
+    }
+}
+
+/// A name for an object that asks for one: its base and random letters.
+pub(super) fn generate_name(base: &str) -> String {
+    let cut = base.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= BASE_LIMIT).last();
+    let mut name = base[..cut.unwrap_or(0)].to_owned();
+    for _ in 0..LETTERS {
+        name.push(char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]));
+    }
+    name
+}
+
+/// Gives a changed object back what a client may not change or may leave out.
+pub(super) fn keep_server_fields(object: &mut Value, old: &Value) {
+    for field in ["managedFields", "selfLink"] {
+        meta::remove(object, field);
+    }
+    for field in ["creationTimestamp", "generation", "resourceVersion"] {
+        copy(object, old, field);
+    }
+    if meta::uid(object).is_empty() {
+        copy(object, old, "uid");
+    }
+    if !meta::text(old, "deletionTimestamp").is_empty() {
+        copy(object, old, "deletionTimestamp");
+        if object["metadata"].get("deletionGracePeriodSeconds").is_none() {
+            copy(object, old, "deletionGracePeriodSeconds");
+        }
+    }
+}
+
+/// Counts a change of what is asked for: everything but metadata and status.
+pub(super) fn count_generation(object: &mut Value, old: &Value) {
+    let asked = |object: &Value| {
+        let mut fields = object.as_object().cloned().unwrap_or_default();
+        fields.remove("metadata");
+        fields.remove("status");
+        fields
+    };
+    if asked(object) != asked(old) {
+        raise_generation(object);
+    }
+}
+
+/// Adds 1 to the generation.
+pub(super) fn raise_generation(object: &mut Value) {
+    let generation = object["metadata"]["generation"].as_i64().unwrap_or(0);
+    meta::set(object, "generation", generation + 1);
+}
+
+/// 409 when an object names the uid of another one.
+pub(super) fn check_uid(object: &Value, old: &Value, kind: &Kind, key: &str) -> Result<(), Status> {
+    let (wanted, found) = (meta::uid(object), meta::uid(old));
+    if wanted.is_empty() || wanted == found {
+        return Ok(());
+    }
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+         failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    );
+    Err(Status::conflict(kind, meta::name(old), &why))
+}
+
+fn copy(object: &mut Value, old: &Value, field: &str) {
+    match old["metadata"].get(field) {
+        Some(value) => meta::set(object, field, value.clone()),
+        None => meta::remove(object, field),
+    }
+}

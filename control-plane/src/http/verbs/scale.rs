@@ -1,0 +1,130 @@
+//! `scale`: how many replicas a workload has and should have, as `autoscaling/v1 Scale`.
+//!
+//! In: a view of the workload, whole or patched. Out: the same view after `.spec.replicas` was
+//! changed like in any other update.
+
+use http::StatusCode;
+use nodeplane_api::{
+    k8s_openapi::api::autoscaling::v1::Scale,
+    meta,
+    selector::format_label_selector,
+    status::{FieldErrors, Status},
+};
+use serde_json::{Value, json};
+
+use super::{
+    answer,
+    ask::Ask,
+    commit::{self, Edit},
+    intake,
+    options::WriteOptions,
+    parts::Part,
+    patch::{self, Patch},
+};
+use crate::http::{reply::Reply, route::Verb};
+
+const GROUP: &str = "autoscaling";
+const KIND: &str = "Scale";
+
+/// Carries out a call on the view.
+///
+/// # Errors
+/// Those of the verb on the object itself.
+pub(super) async fn serve(ask: &Ask<'_>, verb: Verb) -> Result<Reply, Status> {
+    let scaled = match verb {
+        Verb::Get => (*ask.api.objects.newest(ask.kind(), ask.namespace(), ask.name()).await?.value).clone(),
+        Verb::Update => replace(ask).await?,
+        Verb::Patch => change(ask).await?,
+        _ => return Err(Status::method_not_allowed()),
+    };
+    Ok(answer::object(ask, StatusCode::OK, &view(&scaled)))
+}
+
+/// The view of a workload.
+fn view(workload: &Value) -> Value {
+    let mut metadata = json!({});
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = workload["metadata"].get(field) {
+            metadata[field] = value.clone();
+        }
+    }
+    let selector = match &workload["spec"]["selector"] {
+        Value::Null => String::new(),
+        selector => format_label_selector(selector),
+    };
+    json!({
+        "kind": KIND,
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": { "replicas": workload["spec"]["replicas"].as_i64().unwrap_or(0) },
+        "status": {
+            "replicas": workload["status"]["replicas"].as_i64().unwrap_or(0),
+            "selector": selector,
+        },
+    })
+}
+
+async fn replace(ask: &Ask<'_>) -> Result<Value, Status> {
+    let options = WriteOptions::read(&ask.call.query, "UpdateOptions")?;
+    let asked = intake::document(ask.call, KIND)?.value;
+    let unhandled =
+        |why: String| Status::bad_request(format!("{KIND} in version \"v1\" cannot be handled as a {KIND}: {why}"));
+    let asked = typed(asked).map_err(unhandled)?;
+    check(ask, &asked)?;
+    let changed = commit::change(ask, Part::Whole, options.dry_run, |old| Ok(edit(old, &asked))).await?;
+    Ok(changed.object)
+}
+
+async fn change(ask: &Ask<'_>) -> Result<Value, Status> {
+    let options = patch::read_options(ask)?;
+    let patch = Patch::read(ask.call)?;
+    let with_patch = |old: &Value| {
+        let patched = patch.apply(&view(old), None)?;
+        let asked = typed(patched.clone()).map_err(|why| patch.refused(&patched, &why))?;
+        check(ask, &asked)?;
+        Ok(edit(old, &asked))
+    };
+    let changed = commit::change(ask, Part::Whole, options.dry_run, with_patch).await?;
+    Ok(changed.object)
+}
+
+/// A view that has the shape of one.
+fn typed(mut view: Value) -> Result<Value, String> {
+    if !view.is_object() {
+        return Err("the body is not an object".to_owned());
+    }
+    for (field, value) in [("apiVersion", "autoscaling/v1"), ("kind", KIND)] {
+        if view[field].is_null() {
+            view[field] = value.into();
+        }
+    }
+    let scale: Scale = serde_json::from_value(view).map_err(|error| error.to_string())?;
+    serde_json::to_value(scale).map_err(|error| error.to_string())
+}
+
+/// What is wrong with a view.
+fn check(ask: &Ask<'_>, view: &Value) -> Result<(), Status> {
+    let (name, wanted) = (meta::name(view), ask.name());
+    if name != wanted {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({wanted})"
+        )));
+    }
+    let replicas = view["spec"]["replicas"].as_i64().unwrap_or(0);
+    if replicas >= 0 {
+        return Ok(());
+    }
+    let mut errors = FieldErrors::default();
+    errors.invalid("spec.replicas", replicas, "must be greater than or equal to 0");
+    Err(Status::invalid_as(GROUP, KIND, wanted, &errors))
+}
+
+/// The workload with the replicas, revision and uid of a view.
+fn edit(old: &Value, view: &Value) -> Edit {
+    let mut object = old.clone();
+    object["spec"]["replicas"] = view["spec"]["replicas"].as_i64().unwrap_or(0).into();
+    for field in ["resourceVersion", "uid"] {
+        meta::set(&mut object, field, meta::text(view, field));
+    }
+    Edit { object, warnings: Vec::new() }
+}

@@ -1,0 +1,222 @@
+//! What happens to the objects of a path, as it happens.
+//!
+//! In: a watch of the cache. Out: a body that grows by one line per event, until the client's
+//! time is up, the server stops, or the client was too slow; it then watches again from the last
+//! revision it saw.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::Stream;
+use nodeplane_api::status::{FieldErrors, Status};
+use tokio::time::{Instant, interval_at, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    answer::{EventWriter, include, line},
+    ask::Ask,
+    options::META_GROUP,
+    revision::Wanted,
+    selection::Selection,
+    watch_events::seen,
+};
+use crate::{
+    http::{
+        call::Query,
+        negotiate::Codec,
+        reply::{BodyError, Reply},
+    },
+    store::{
+        StoreError,
+        object::Object,
+        watch_cache::{Freshness, Watch},
+    },
+};
+
+/// Time between two bookmarks: less than the cache remembers, so that a client that only ever
+/// saw bookmarks can go on from the last one.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+
+/// Seconds after which a watch ends when the client does not say: at random between one and two
+/// times this, so that clients do not all come back at once.
+const DEFAULT_SECONDS: u64 = 1800;
+
+/// Bytes that are sent as one piece when that many are there.
+const PIECE: usize = 64 * 1024;
+
+/// Answers with a stream of events.
+///
+/// # Errors
+/// 400 and 422 for parameters, 406 for a form that cannot be streamed, 504 when the cache does
+/// not get fresh enough in time. A revision that is too old is an event of the stream.
+pub(super) async fn watch(ask: &Ask<'_>) -> Result<Reply, Status> {
+    if ask.form.codec != Codec::Json {
+        return Err(Status::not_acceptable());
+    }
+    let asked = Asked::read(&ask.call.query)?;
+    let selection = Selection::read(ask)?;
+    let writer = EventWriter { kind: ask.kind(), form: ask.form, include: include(ask), has_headings: false };
+    match open(ask, &selection.scope, asked.start).await {
+        Ok((initial, watch)) => {
+            let stop = ask.api.stop.child_token();
+            Ok(Reply::growing("application/json", Following { asked, selection, writer, stop }.run(initial, watch)))
+        }
+        Err(StoreError::Compacted { oldest }) => Ok(too_old(asked.start, oldest)),
+        Err(error) => Err(ask.refused(error)),
+    }
+}
+
+/// A stream of nothing but the news that the revision is gone.
+fn too_old(start: Start, oldest: u64) -> Reply {
+    let asked = match start {
+        Start::After(revision) => revision,
+        Start::State(_) | Start::Now => 0,
+    };
+    let status = Status::expired(format!("too old resource version: {asked} ({oldest})"));
+    let event = line("ERROR", &status.to_object());
+    Reply::growing("application/json", futures::stream::iter([Ok(event)]))
+}
+
+/// Where a watch starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// With the present state, at least this fresh.
+    State(Freshness),
+    /// With what happens from now on.
+    Now,
+    /// With what happened after a revision.
+    After(u64),
+}
+
+async fn open(ask: &Ask<'_>, scope: &str, start: Start) -> Result<(Vec<Object>, Watch), StoreError> {
+    let cache = ask.api.objects.cache();
+    match start {
+        Start::State(fresh) => cache.list_and_watch(scope, fresh).await.map(|(list, watch)| (list.objects, watch)),
+        Start::Now => cache.list_and_watch(scope, Freshness::Newest).await.map(|(_, watch)| (Vec::new(), watch)),
+        Start::After(revision) => cache.watch(scope, revision).await.map(|watch| (Vec::new(), watch)),
+    }
+}
+
+/// The parameters of a watch.
+struct Asked {
+    start: Start,
+    bookmarks: bool,
+    /// Whether a bookmark tells where the present state ends.
+    marks_initial_end: bool,
+    within: Duration,
+}
+
+impl Asked {
+    fn read(query: &Query) -> Result<Self, Status> {
+        check(query)?;
+        let initial = query.optional_flag("sendInitialEvents");
+        let wanted = Wanted::parse(query.text("resourceVersion"))?;
+        let start = match (initial, wanted) {
+            (Some(true) | None, Wanted::Newest) => Start::State(Freshness::Newest),
+            (Some(true) | None, Wanted::Any) => Start::State(Freshness::Any),
+            (Some(true), Wanted::At(revision)) => Start::State(Freshness::AtLeast(revision)),
+            (Some(false), Wanted::Newest | Wanted::Any) => Start::Now,
+            (Some(false) | None, Wanted::At(revision)) => Start::After(revision),
+        };
+        let seconds = query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok());
+        let seconds = seconds
+            .filter(|seconds| *seconds > 0)
+            .unwrap_or_else(|| rand::random_range(DEFAULT_SECONDS..2 * DEFAULT_SECONDS));
+        Ok(Self {
+            start,
+            bookmarks: query.flag("allowWatchBookmarks"),
+            marks_initial_end: initial == Some(true),
+            within: Duration::from_secs(seconds),
+        })
+    }
+}
+
+/// Combinations that mean nothing (apimachinery `validateWatchOptions`).
+fn check(query: &Query) -> Result<(), Status> {
+    let mut errors = FieldErrors::default();
+    let (matching, field) = (query.text("resourceVersionMatch"), "resourceVersionMatch");
+    let initial = query.get("sendInitialEvents").is_some();
+    if initial && matching != "NotOlderThan" {
+        errors.forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    }
+    if !matching.is_empty() {
+        if !initial {
+            errors.forbidden(field, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+        }
+        if matching != "NotOlderThan" {
+            errors.not_supported(field, matching, &["NotOlderThan"]);
+        }
+        if !query.text("continue").is_empty() {
+            errors.forbidden(field, "resourceVersionMatch is forbidden when continue is provided");
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Status::invalid_as(META_GROUP, "ListOptions", "", &errors)) }
+}
+
+/// A watch that is being answered.
+struct Following {
+    asked: Asked,
+    selection: Selection,
+    writer: EventWriter,
+    stop: CancellationToken,
+}
+
+impl Following {
+    fn run(mut self, initial: Vec<Object>, mut watch: Watch) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
+        async_stream::stream! {
+            let mut ends = std::pin::pin!(sleep(self.asked.within));
+            let mut bookmarks = interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
+            for piece in self.present(&initial, watch.revision()) {
+                yield Ok(piece);
+            }
+            drop(initial);
+            loop {
+                let event = tokio::select! {
+                    event = watch.next_event() => event,
+                    _ = bookmarks.tick(), if self.asked.bookmarks => {
+                        yield Ok(self.writer.bookmark(watch.revision(), false));
+                        continue;
+                    }
+                    () = &mut ends => {
+                        if self.asked.bookmarks {
+                            yield Ok(self.writer.bookmark(watch.revision(), false));
+                        }
+                        break;
+                    }
+                    () = self.stop.cancelled() => break,
+                };
+                let Some(event) = event else { break };
+                let mut piece = BytesMut::new();
+                let mut next = Some(event);
+                while let Some(event) = next.take() {
+                    if let Some((name, object)) = seen(&event, &self.selection) {
+                        piece.extend_from_slice(&self.writer.object(name, &object));
+                    }
+                    next = if piece.len() < PIECE { watch.try_next_event() } else { None };
+                }
+                if !piece.is_empty() {
+                    yield Ok(piece.freeze());
+                }
+            }
+        }
+    }
+
+    /// The present state as events, in pieces.
+    fn present(&mut self, initial: &[Object], revision: u64) -> Vec<Bytes> {
+        let mut pieces = Vec::new();
+        let mut piece = BytesMut::new();
+        for object in initial.iter().filter(|object| self.selection.matches(&object.value)) {
+            piece.extend_from_slice(&self.writer.object("ADDED", &object.value));
+            if piece.len() >= PIECE {
+                pieces.push(piece.split().freeze());
+            }
+        }
+        if self.asked.marks_initial_end && self.asked.bookmarks {
+            piece.extend_from_slice(&self.writer.bookmark(revision, true));
+        }
+        if !piece.is_empty() {
+            pieces.push(piece.freeze());
+        }
+        pieces
+    }
+}

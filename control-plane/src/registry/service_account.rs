@@ -1,0 +1,12 @@
+//! Service accounts (upstream `core/serviceaccount/storage`).
+
+use super::Strategy;
+
+/// The strategy of ServiceAccounts.
+pub(super) struct ServiceAccountStrategy;
+
+impl Strategy for ServiceAccountStrategy {
+    fn returns_deleted_object(&self) -> bool {
+        true
+    }
+}
