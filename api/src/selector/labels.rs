@@ -70,7 +70,7 @@ impl LabelSelector {
         if selector.is_null() {
             return Ok(Self::nothing());
         }
-        let mut requirements = equalities(&selector["matchLabels"], Operator::In);
+        let mut requirements = equalities(&selector["matchLabels"]);
         for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
             requirements.push(from_expression(expression)?);
         }
@@ -81,7 +81,7 @@ impl LabelSelector {
     /// Selects what has all these labels (the selector of a Service); null or an empty map
     /// selects everything, so callers ask first whether there is a selector at all.
     pub fn from_map(labels: &Value) -> Self {
-        Self { requirements: Some(equalities(labels, Operator::Equals)) }
+        Self { requirements: Some(equalities(labels)) }
     }
 
     /// Whether every object matches.
@@ -106,12 +106,12 @@ impl LabelSelector {
     }
 }
 
-fn equalities(labels: &Value, operator: Operator) -> Vec<Requirement> {
+fn equalities(labels: &Value) -> Vec<Requirement> {
     let entries = labels.as_object().into_iter().flatten();
     entries
         .map(|(key, value)| Requirement {
             key: key.clone(),
-            operator,
+            operator: Operator::Equals,
             values: vec![value.as_str().unwrap_or_default().to_owned()],
         })
         .collect()
@@ -249,16 +249,8 @@ impl fmt::Display for LabelSelector {
 }
 
 /// A `metav1.LabelSelector` in the words of `kubectl get` columns: `<none>` when nothing is
-/// asked for, equalities as `k=v` (apimachinery `FormatLabelSelector`).
+/// asked for (apimachinery `FormatLabelSelector`).
 pub fn format_label_selector(selector: &Value) -> String {
     let Ok(parsed) = LabelSelector::from_value(selector) else { return "<error>".to_owned() };
-    let words: Vec<String> = parsed.requirements().iter().map(brief).collect();
-    if words.is_empty() { "<none>".to_owned() } else { words.join(",") }
-}
-
-fn brief(requirement: &Requirement) -> String {
-    match (requirement.operator, requirement.values.as_slice()) {
-        (Operator::In, [one]) => format!("{}={one}", requirement.key),
-        _ => requirement.to_string(),
-    }
+    if parsed.requirements().is_empty() { "<none>".to_owned() } else { parsed.to_string() }
 }

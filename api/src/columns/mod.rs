@@ -1,0 +1,80 @@
+//! The columns that `kubectl get` prints for each kind.
+//!
+//! In: an object and a point in time. Out: one cell per column, in the words of upstream's
+//! printers (`pkg/printers/internalversion`). Pure functions: nothing here reads a clock or looks
+//! at another object. What an object lacks shows as `<none>`, `<unknown>` or nothing, never as
+//! an error.
+
+mod age;
+mod cells;
+mod cluster;
+mod config;
+mod event;
+mod network;
+mod pod;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+pub(crate) use self::{
+    cluster::{LEASE, NAMESPACE, NODE},
+    config::{CONFIG_MAP, SECRET, SERVICE_ACCOUNT},
+    event::EVENT,
+    network::{ENDPOINT_SLICE, ENDPOINTS, SERVICE},
+    pod::POD,
+    workload::{DEPLOYMENT, REPLICA_SET},
+};
+
+/// One column of a `meta.k8s.io/v1` Table.
+pub struct Column {
+    /// Heading, such as `Cluster-IP`; kubectl prints it in capitals.
+    pub name: &'static str,
+    /// OpenAPI type of the cells: `string` or `integer`.
+    pub kind: &'static str,
+    /// OpenAPI format; `name` marks the column that holds the object's name.
+    pub format: &'static str,
+    /// 0 is always shown, 1 only with `-o wide`.
+    pub priority: i32,
+    /// One sentence for people and tools.
+    pub description: &'static str,
+    /// The cell for an object at a point in time.
+    pub cell: fn(&Value, Timestamp) -> Value,
+}
+
+impl Column {
+    /// A column of texts (upstream also declares some numbers so).
+    const fn text(name: &'static str, description: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Self {
+        Self { name, kind: "string", format: "", priority: 0, description, cell }
+    }
+
+    /// A column of numbers.
+    const fn number(name: &'static str, description: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Self {
+        Self { name, kind: "integer", format: "", priority: 0, description, cell }
+    }
+
+    /// The same column, shown with `-o wide` only.
+    const fn wide(mut self) -> Self {
+        self.priority = 1;
+        self
+    }
+
+    /// The same column as the one that holds the object's name.
+    const fn names_object(mut self) -> Self {
+        self.format = "name";
+        self
+    }
+}
+
+/// The first column of nearly every kind.
+const NAME: Column = Column::text("Name", "Name of the object, unique in its namespace.", |object, _| {
+    cells::text(object, "/metadata/name")
+})
+.names_object();
+
+/// How long ago the object was made.
+const AGE: Column = Column::text("Age", "Time since the object was made.", |object, now| {
+    age::since(object, "/metadata/creationTimestamp", now).into()
+});
