@@ -1,0 +1,64 @@
+//! Where the files of pods lie: one directory per pod, laid out as the kubelet's.
+
+use std::path::{Path, PathBuf};
+
+/// The agent's directory for pods.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    root: PathBuf,
+}
+
+impl Paths {
+    /// Below the agent's state directory.
+    pub fn new(state_dir: &Path) -> Self {
+        Self { root: state_dir.join("pods") }
+    }
+
+    /// Directory of all pods.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Directory of a pod.
+    pub fn pod(&self, uid: &str) -> PodPaths {
+        PodPaths { dir: self.root.join(uid) }
+    }
+}
+
+/// One pod's directory.
+#[derive(Clone, Debug)]
+pub struct PodPaths {
+    dir: PathBuf,
+}
+
+impl PodPaths {
+    /// The directory itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its `/etc/hosts`.
+    pub fn hosts(&self) -> PathBuf {
+        self.dir.join("etc-hosts")
+    }
+
+    /// Its `/etc/resolv.conf`.
+    pub fn resolv_conf(&self) -> PathBuf {
+        self.dir.join("resolv.conf")
+    }
+
+    /// A volume, by the kind of its plug-in.
+    pub fn volume(&self, plugin: &str, name: &str) -> PathBuf {
+        self.dir.join("volumes").join(format!("kubernetes.io~{plugin}")).join(name)
+    }
+
+    /// Directory of all volumes.
+    pub fn volumes(&self) -> PathBuf {
+        self.dir.join("volumes")
+    }
+
+    /// Where a container leaves its termination message.
+    pub fn termination_message(&self, container: &str, attempt: u32) -> PathBuf {
+        self.dir.join("containers").join(container).join(attempt.to_string())
+    }
+}
