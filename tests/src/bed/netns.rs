@@ -26,16 +26,16 @@ use nix::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::wait;
+pub use super::cgroup::Cgroup;
+use super::leftovers;
 
 /// How long a closure in a [`Cell`] may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the kernel may take to let a cgroup go whose processes were killed.
-const KILL_GRACE: Duration = Duration::from_secs(5);
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A name that is unique on this machine, short enough for an interface.
+/// A name that is unique on this machine, short enough for an interface. The label is `np` and a
+/// letter: by that, and by the process that made it, what a killed process left is known.
 pub fn unique(label: &str) -> String {
     format!("{label}{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
@@ -54,6 +54,7 @@ impl Netns {
     pub fn new(label: &str) -> Result<Self> {
         // SAFETY: geteuid has no preconditions.
         ensure!(unsafe { libc::geteuid() } == 0, "test beds need root (namespaces, cgroups, BPF)");
+        leftovers::sweep();
         let name = unique(label);
         run(Command::new("ip").args(["netns", "add", &name]))?;
         let netns = Self { name };
@@ -64,6 +65,11 @@ impl Netns {
     /// Its name, as `ip netns` knows it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The file that stands for it.
+    pub fn path(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.name)
     }
 
     /// Runs `ip` with these arguments, separated by blanks, inside.
@@ -86,13 +92,7 @@ impl Netns {
     /// Runs a closure on a thread inside. Sockets that it makes belong to this namespace for good.
     /// A panic goes on in the caller.
     pub fn run<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
-        thread::scope(|scope| {
-            let inside = scope.spawn(|| {
-                self.enter().expect("entering the namespace");
-                act()
-            });
-            inside.join().unwrap_or_else(|panic| resume_unwind(panic))
-        })
+        run_in(&self.path(), act)
     }
 
     /// Lays a pair of interfaces between this namespace (`mine`) and another (`theirs`), both up
@@ -122,10 +122,25 @@ impl Netns {
 
     /// Takes the calling thread inside, for good.
     fn enter(&self) -> Result<()> {
-        let path = Path::new("/run/netns").join(&self.name);
-        let file = fs::File::open(&path).with_context(|| path.display().to_string())?;
-        Ok(setns(file.as_fd(), CloneFlags::CLONE_NEWNET)?)
+        enter(&self.path())
     }
+}
+
+/// Runs a closure on a thread in the network namespace that a file stands for, as [`Netns::run`].
+pub fn run_in<T: Send>(netns: &Path, act: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            enter(netns).expect("entering the namespace");
+            act()
+        });
+        inside.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// Takes the calling thread into a namespace, for good.
+fn enter(netns: &Path) -> Result<()> {
+    let file = fs::File::open(netns).with_context(|| netns.display().to_string())?;
+    Ok(setns(file.as_fd(), CloneFlags::CLONE_NEWNET)?)
 }
 
 impl Drop for Netns {
@@ -135,49 +150,6 @@ impl Drop for Netns {
             eprintln!("network namespace {} is left behind: {error:#}", self.name);
         }
     }
-}
-
-/// A cgroup of version 2, below the root of the hierarchy.
-#[derive(Debug)]
-pub struct Cgroup {
-    path: PathBuf,
-}
-
-impl Cgroup {
-    /// Makes one without processes.
-    ///
-    /// # Errors
-    /// No hierarchy of version 2 is mounted, or privilege is missing.
-    pub fn new(label: &str) -> Result<Self> {
-        let path = cgroup2_mount()?.join(unique(label));
-        fs::create_dir(&path).with_context(|| path.display().to_string())?;
-        Ok(Self { path })
-    }
-
-    /// Its folder.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        let _ = fs::write(self.path.join("cgroup.kill"), "1");
-        let removed = wait::until(KILL_GRACE, || fs::remove_dir(&self.path).ok());
-        if removed.is_none() {
-            eprintln!("cgroup {} is left behind", self.path.display());
-        }
-    }
-}
-
-fn cgroup2_mount() -> Result<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts")?;
-    let mut points = mounts.lines().filter_map(|line| {
-        let mut fields = line.split(' ').skip(1);
-        let (point, kind) = (fields.next()?, fields.next()?);
-        (kind == "cgroup2").then(|| PathBuf::from(point))
-    });
-    points.next().context("no cgroup2 hierarchy is mounted")
 }
 
 /// Where a process runs: a namespace and a cgroup. What a pod is to the kernel.
@@ -244,7 +216,7 @@ impl Cell<'_> {
     }
 
     fn enter(&self) -> Result<()> {
-        fs::write(self.cgroup.path.join("cgroup.procs"), "0")?;
+        fs::write(self.cgroup.path().join("cgroup.procs"), "0")?;
         self.netns.enter()
     }
 }

@@ -1,0 +1,357 @@
+//! Pods on the node: what they are given, how they live, what is seen of them.
+
+use anyhow::{Context, Result, ensure};
+use nodeplane_tests::bed::{
+    cluster::{Cluster, PATIENCE},
+    wait,
+};
+use serde_json::{Value, json};
+
+use super::{pod, ready_endpoints, scenarios, shell_pod};
+
+scenarios![
+    config_maps_and_secrets_reach_the_environment,
+    the_downward_environment_is_filled,
+    init_containers_run_first_and_in_order,
+    limits_reach_the_engine,
+    logs_are_shown_followed_and_cut,
+    logs_of_the_previous_container_are_kept,
+    a_failing_container_backs_off,
+    a_finished_pod_succeeds,
+    restart_on_failure_only,
+    an_image_that_may_not_be_pulled_says_so,
+    an_image_that_cannot_be_pulled_backs_off,
+    a_missing_config_map_says_so,
+    deletion_lets_the_container_end_in_peace,
+    readiness_decides_about_endpoints,
+    probes_ask_by_http_and_by_tcp,
+    a_container_that_fails_its_liveness_probe_is_restarted,
+    a_killed_container_is_started_again,
+];
+
+pub(super) const SETTINGS: &str = "
+{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {color: blue, size: large}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: keys}, stringData: {password: hunter2}}
+";
+
+pub(super) fn finished(cluster: &Cluster, ns: &str, name: &str) -> Result<String> {
+    wait::eventually(&format!("{name} has succeeded"), PATIENCE, || {
+        let phase = cluster.get_in(ns, "pod", name)?["status"]["phase"].clone();
+        ensure!(phase == "Succeeded", "{phase}");
+        Ok(())
+    })?;
+    cluster.run(&["logs", "-n", ns, name])
+}
+
+fn config_maps_and_secrets_reach_the_environment(cluster: &Cluster, ns: &str) -> Result<()> {
+    cluster.apply(ns, SETTINGS)?;
+    let manifest = pod("env", "echo $COLOR $PASSWORD $PRE_size $COMBINED", |spec| {
+        spec["containers"][0]["env"] = json!([
+            { "name": "COLOR", "valueFrom": { "configMapKeyRef": { "name": "settings", "key": "color" } } },
+            { "name": "PASSWORD", "valueFrom": { "secretKeyRef": { "name": "keys", "key": "password" } } },
+            { "name": "COMBINED", "value": "$(COLOR)-$$(COLOR)" },
+        ]);
+        spec["containers"][0]["envFrom"] = json!([{ "prefix": "PRE_", "configMapRef": { "name": "settings" } }]);
+    });
+    cluster.apply(ns, &manifest)?;
+    let log = finished(cluster, ns, "env")?;
+    ensure!(log.trim() == "blue hunter2 large blue-$(COLOR)", "{log}");
+    Ok(())
+}
+
+fn the_downward_environment_is_filled(cluster: &Cluster, ns: &str) -> Result<()> {
+    let manifest = pod("down", "echo $NAME $NAMESPACE $(hostname) $KUBERNETES_SERVICE_HOST; test -n \"$IP\"", |spec| {
+        let field =
+            |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
+        spec["containers"][0]["env"] = json!([
+            field("NAME", "metadata.name"),
+            field("NAMESPACE", "metadata.namespace"),
+            field("IP", "status.podIP")
+        ]);
+    });
+    cluster.apply(ns, &manifest)?;
+    let log = finished(cluster, ns, "down")?;
+    ensure!(log.trim() == format!("down {ns} down 10.96.0.1"), "{log}");
+    Ok(())
+}
+
+fn init_containers_run_first_and_in_order(cluster: &Cluster, ns: &str) -> Result<()> {
+    let manifest = pod("inits", "cat /v/log", |spec| {
+        spec["volumes"] = json!([{ "name": "v", "emptyDir": {} }]);
+        spec["containers"][0]["volumeMounts"] = json!([{ "name": "v", "mountPath": "/v" }]);
+        let step = |name: &str| {
+            let mut container = spec["containers"][0].clone();
+            container["name"] = name.into();
+            container["command"][2] = format!("echo {name} >> /v/log").into();
+            container
+        };
+        spec["initContainers"] = json!([step("first"), step("second")]);
+    });
+    cluster.apply(ns, &manifest)?;
+    let log = finished(cluster, ns, "inits")?;
+    ensure!(log == "first\nsecond\n", "{log}");
+    Ok(())
+}
+
+fn limits_reach_the_engine(cluster: &Cluster, ns: &str) -> Result<()> {
+    let manifest = pod("limited", "sleep 600", |spec| {
+        spec["containers"][0]["resources"] = json!({ "limits": { "memory": "64Mi", "cpu": "500m" } });
+    });
+    cluster.apply(ns, &manifest)?;
+    cluster.ready(ns, "limited")?;
+    let id = cluster.container(ns, "limited")?;
+    let told = cluster.docker(&[
+        "inspect",
+        &id,
+        "-f",
+        "{{.HostConfig.Memory}} {{.HostConfig.CpuQuota}} {{.HostConfig.CpuPeriod}}",
+    ])?;
+    ensure!(told.trim() == "67108864 50000 100000", "{told}");
+    ensure!(cluster.get_in(ns, "pod", "limited")?["status"]["qosClass"] == "Guaranteed");
+    Ok(())
+}
+
+fn logs_are_shown_followed_and_cut(cluster: &Cluster, ns: &str) -> Result<()> {
+    cluster.apply(ns, &shell_pod("chatty", "seq 1 5; until test -e /tmp/go; do sleep 0.1; done; echo end"))?;
+    cluster.ready(ns, "chatty")?;
+    wait::eventually("the first lines are there", PATIENCE, || {
+        let log = cluster.run(&["logs", "-n", ns, "chatty"])?;
+        ensure!(log == "1\n2\n3\n4\n5\n", "{log}");
+        Ok(())
+    })?;
+    let tail = cluster.run(&["logs", "-n", ns, "chatty", "--tail=2"])?;
+    ensure!(tail == "4\n5\n", "{tail}");
+    let stamped = cluster.run(&["logs", "-n", ns, "chatty", "--tail=1", "--timestamps"])?;
+    ensure!(stamped.starts_with("20") && stamped.trim_end().ends_with("Z 5"), "{stamped}");
+    // Following shows a line when it is written, and ends with the container.
+    let follower = cluster
+        .kubectl_command(&["logs", "-n", ns, "chatty", "-f", "--tail=1"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()?;
+    cluster.exec(ns, "chatty", &["/bin/touch", "/tmp/go"])?;
+    let followed = String::from_utf8(follower.wait_with_output()?.stdout)?;
+    ensure!(followed == "5\nend\n", "{followed}");
+    Ok(())
+}
+
+fn logs_of_the_previous_container_are_kept(cluster: &Cluster, ns: &str) -> Result<()> {
+    let manifest = pod(
+        "twice",
+        "echo started at $(cat /v/n); echo more >> /v/n; test $(cat /v/n | grep -c more) -gt 1 && sleep 600",
+        |spec| {
+            spec["restartPolicy"] = "Always".into();
+            spec["volumes"] = json!([{ "name": "v", "emptyDir": {} }]);
+            spec["containers"][0]["volumeMounts"] = json!([{ "name": "v", "mountPath": "/v" }]);
+        },
+    );
+    cluster.apply(ns, &manifest)?;
+    wait::eventually("the container runs for the second time", PATIENCE, || {
+        let status = &cluster.get_in(ns, "pod", "twice")?["status"]["containerStatuses"][0];
+        ensure!(status["restartCount"] == 1 && !status["state"]["running"].is_null(), "{status}");
+        Ok(())
+    })?;
+    let previous = cluster.run(&["logs", "-n", ns, "twice", "--previous"])?;
+    ensure!(previous.trim() == "started at", "{previous}");
+    let current = cluster.run(&["logs", "-n", ns, "twice"])?;
+    ensure!(current.trim() == "started at more", "{current}");
+    Ok(())
+}
+
+fn a_failing_container_backs_off(cluster: &Cluster, ns: &str) -> Result<()> {
+    cluster.apply(ns, &pod("failing", "exit 3", |spec| spec["restartPolicy"] = "Always".into()))?;
+    wait::eventually("the pod is in CrashLoopBackOff", PATIENCE, || {
+        let status = &cluster.get_in(ns, "pod", "failing")?["status"]["containerStatuses"][0];
+        let waiting = &status["state"]["waiting"];
+        ensure!(waiting["reason"] == "CrashLoopBackOff", "{status}");
+        ensure!(
+            waiting["message"].as_str().is_some_and(|m| m.contains("restarting failed container=main")),
+            "{waiting}"
+        );
+        ensure!(status["lastState"]["terminated"]["exitCode"] == 3, "{status}");
+        Ok(())
+    })?;
+    let row = cluster.run(&["get", "-n", ns, "pod", "failing", "--no-headers"])?;
+    ensure!(row.contains("0/1") && row.contains("CrashLoopBackOff"), "{row}");
+    Ok(())
+}
+
+fn a_finished_pod_succeeds(cluster: &Cluster, ns: &str) -> Result<()> {
+    cluster.apply(ns, &shell_pod("done", "echo fine"))?;
+    ensure!(finished(cluster, ns, "done")? == "fine\n");
+    let status = cluster.get_in(ns, "pod", "done")?["status"].clone();
+    let terminated = &status["containerStatuses"][0]["state"]["terminated"];
+    ensure!(terminated["reason"] == "Completed" && terminated["exitCode"] == 0, "{status}");
+    Ok(())
+}
+
+fn restart_on_failure_only(cluster: &Cluster, ns: &str) -> Result<()> {
+    let manifest = pod("again", "test -e /v/x || { touch /v/x; exit 1; }", |spec| {
+        spec["restartPolicy"] = "OnFailure".into();
+        spec["volumes"] = json!([{ "name": "v", "emptyDir": {} }]);
+        spec["containers"][0]["volumeMounts"] = json!([{ "name": "v", "mountPath": "/v" }]);
+    });
+    cluster.apply(ns, &manifest)?;
+    finished(cluster, ns, "again")?;
+    let restarts = cluster.get_in(ns, "pod", "again")?["status"]["containerStatuses"][0]["restartCount"].clone();
+    ensure!(restarts == 1, "{restarts} restarts");
+    Ok(())
+}
+
+fn an_image_that_may_not_be_pulled_says_so(cluster: &Cluster, ns: &str) -> Result<()> {
+    let manifest = pod("absent", "true", |spec| {
+        spec["containers"][0]["image"] = "nodeplane/absent:1".into();
+        spec["containers"][0]["imagePullPolicy"] = "Never".into();
+    });
+    cluster.apply(ns, &manifest)?;
+    wait::eventually("the pod says ErrImageNeverPull", PATIENCE, || {
+        let row = cluster.run(&["get", "-n", ns, "pod", "absent", "--no-headers"])?;
+        ensure!(row.contains("ErrImageNeverPull"), "{row}");
+        Ok(())
+    })?;
+    let error = cluster.kubectl(&["logs", "-n", ns, "absent"])?.failure()?;
+    ensure!(error.contains("is waiting to start"), "{error}");
+    Ok(())
+}
+
+fn an_image_that_cannot_be_pulled_backs_off(cluster: &Cluster, ns: &str) -> Result<()> {
+    // A registry on the node itself, where nobody listens.
+    let manifest = pod("unreachable", "true", |spec| spec["containers"][0]["image"] = "127.0.0.1:1/absent:1".into());
+    cluster.apply(ns, &manifest)?;
+    for reason in ["ErrImagePull", "ImagePullBackOff"] {
+        wait::eventually(&format!("the pod says {reason}"), PATIENCE, || {
+            let waiting =
+                &cluster.get_in(ns, "pod", "unreachable")?["status"]["containerStatuses"][0]["state"]["waiting"];
+            ensure!(waiting["reason"] == reason, "{waiting}");
+            Ok(())
+        })?;
+    }
+    let events = cluster.run(&["events", "-n", ns, "--for", "pod/unreachable"])?;
+    ensure!(events.contains("Failed to pull image \"127.0.0.1:1/absent:1\""), "{events}");
+    Ok(())
+}
+
+fn a_missing_config_map_says_so(cluster: &Cluster, ns: &str) -> Result<()> {
+    let manifest = pod("early", "echo $COLOR", |spec| {
+        spec["containers"][0]["env"] =
+            json!([{ "name": "COLOR", "valueFrom": { "configMapKeyRef": { "name": "settings", "key": "color" } } }]);
+    });
+    cluster.apply(ns, &manifest)?;
+    wait::eventually("the pod says CreateContainerConfigError", PATIENCE, || {
+        let waiting = &cluster.get_in(ns, "pod", "early")?["status"]["containerStatuses"][0]["state"]["waiting"];
+        ensure!(waiting["reason"] == "CreateContainerConfigError", "{waiting}");
+        ensure!(
+            waiting["message"].as_str().is_some_and(|m| m.contains("configmap \"settings\" not found")),
+            "{waiting}"
+        );
+        Ok(())
+    })?;
+    cluster.apply(ns, SETTINGS)?;
+    ensure!(finished(cluster, ns, "early")? == "blue\n");
+    Ok(())
+}
+
+fn deletion_lets_the_container_end_in_peace(cluster: &Cluster, ns: &str) -> Result<()> {
+    let dir = cluster.host().dir().join("farewell");
+    std::fs::create_dir_all(&dir)?;
+    let manifest = pod("polite", "trap 'echo bye > /mnt/word; exit 0' TERM; while :; do sleep 0.1; done", |spec| {
+        spec["terminationGracePeriodSeconds"] = 30.into();
+        spec["volumes"] = json!([{ "name": "v", "hostPath": { "path": dir } }]);
+        spec["containers"][0]["volumeMounts"] = json!([{ "name": "v", "mountPath": "/mnt" }]);
+    });
+    cluster.apply(ns, &manifest)?;
+    cluster.ready(ns, "polite")?;
+    cluster.run(&["delete", "pod", "-n", ns, "polite", "--timeout=20s"])?;
+    ensure!(std::fs::read_to_string(dir.join("word")).context("SIGTERM never came")? == "bye\n");
+    Ok(())
+}
+
+fn readiness_decides_about_endpoints(cluster: &Cluster, ns: &str) -> Result<()> {
+    let mut manifest: Value = serde_json::from_str(&shell_pod("picky", "sleep 600"))?;
+    manifest["spec"]["containers"][0]["readinessProbe"] =
+        json!({ "exec": { "command": ["/bin/ls", "/tmp/ready"] }, "periodSeconds": 1 });
+    cluster.apply(ns, &manifest.to_string())?;
+    cluster.apply(
+        ns,
+        "{apiVersion: v1, kind: Service, metadata: {name: picky}, spec: {selector: {run: picky}, ports: [{port: 80}]}}",
+    )?;
+    let ready = || ready_endpoints(cluster, ns, "picky").map(|all| all.len());
+    wait::eventually("the container runs", PATIENCE, || {
+        let status = &cluster.get_in(ns, "pod", "picky")?["status"]["containerStatuses"][0];
+        ensure!(!status["state"]["running"].is_null(), "{status}");
+        Ok(())
+    })?;
+    ensure!(ready()? == 0, "a pod that is not ready is an endpoint");
+    cluster.exec(ns, "picky", &["/bin/touch", "/tmp/ready"])?;
+    wait::eventually("the pod is an endpoint", PATIENCE, || {
+        ensure!(ready()? == 1, "not yet");
+        Ok(())
+    })?;
+    cluster.exec(ns, "picky", &["/bin/rm", "/tmp/ready"])?;
+    wait::eventually("the pod is no endpoint any more", PATIENCE, || {
+        ensure!(ready()? == 0, "still");
+        Ok(())
+    })
+}
+
+fn probes_ask_by_http_and_by_tcp(cluster: &Cluster, ns: &str) -> Result<()> {
+    let server = |name: &str, probe: Value| {
+        pod(name, "", |spec| {
+            let probe = [probe, json!({ "periodSeconds": 1 })];
+            let merged = probe.iter().filter_map(Value::as_object).flatten().map(|(k, v)| (k.clone(), v.clone()));
+            spec["containers"][0] = json!({
+                "name": "main", "image": "nodeplane/hello:1", "readinessProbe": merged.collect::<Value>(),
+                "ports": [{ "name": "http", "containerPort": 8080 }],
+            });
+        })
+    };
+    cluster.apply(ns, &server("http", json!({ "httpGet": { "path": "/", "port": "http" } })))?;
+    cluster.apply(ns, &server("tcp", json!({ "tcpSocket": { "port": 8080 } })))?;
+    cluster.apply(ns, &server("deaf", json!({ "tcpSocket": { "port": 8081 } })))?;
+    cluster.ready(ns, "http")?;
+    cluster.ready(ns, "tcp")?;
+    wait::eventually("an event says why the third is not ready", PATIENCE, || {
+        let events = cluster.run(&["events", "-n", ns, "--for", "pod/deaf"])?;
+        ensure!(events.contains("Unhealthy") && events.contains("Readiness probe failed: dial tcp"), "{events}");
+        Ok(())
+    })?;
+    let status = &cluster.get_in(ns, "pod", "deaf")?["status"];
+    ensure!(status["phase"] == "Running" && status["containerStatuses"][0]["ready"] == false, "{status}");
+    Ok(())
+}
+
+fn a_container_that_fails_its_liveness_probe_is_restarted(cluster: &Cluster, ns: &str) -> Result<()> {
+    let manifest = pod("sick", "sleep 600", |spec| {
+        spec["restartPolicy"] = "Always".into();
+        spec["containers"][0]["livenessProbe"] = json!({ "exec": { "command": ["/bin/test", "!", "-e", "/tmp/sick"] }, "periodSeconds": 1, "failureThreshold": 1 });
+    });
+    cluster.apply(ns, &manifest)?;
+    cluster.ready(ns, "sick")?;
+    cluster.exec(ns, "sick", &["/bin/touch", "/tmp/sick"])?;
+    wait::eventually("the container is restarted", PATIENCE, || {
+        let container = &cluster.get_in(ns, "pod", "sick")?["status"]["containerStatuses"][0];
+        ensure!(container["restartCount"] == 1 && container["ready"] == true, "{container}");
+        ensure!(container["lastState"]["terminated"]["exitCode"] == 137, "{container}");
+        Ok(())
+    })?;
+    let events = cluster.run(&["events", "-n", ns, "--for", "pod/sick"])?;
+    for words in ["Liveness probe failed", "Container main failed liveness probe, will be restarted"] {
+        ensure!(events.contains(words), "{words:?} is missing in\n{events}");
+    }
+    Ok(())
+}
+
+fn a_killed_container_is_started_again(cluster: &Cluster, ns: &str) -> Result<()> {
+    cluster.apply(ns, &pod("tough", "sleep 600", |spec| spec["restartPolicy"] = "Always".into()))?;
+    cluster.ready(ns, "tough")?;
+    let before = cluster.get_in(ns, "pod", "tough")?["status"]["podIP"].clone();
+    let id = cluster.container(ns, "tough")?;
+    cluster.docker(&["kill", &id])?;
+    wait::eventually("the container is restarted", PATIENCE, || {
+        let status = cluster.get_in(ns, "pod", "tough")?["status"].clone();
+        let container = &status["containerStatuses"][0];
+        ensure!(container["restartCount"] == 1 && container["ready"] == true, "{container}");
+        ensure!(status["podIP"] == before, "the pod's address changed");
+        Ok(())
+    })
+}
