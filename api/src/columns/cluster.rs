@@ -60,7 +60,7 @@ pub(crate) const NODE: &[Column] = &[
 ];
 
 fn status(node: &Value) -> String {
-    let ready = items(node, "/status/conditions").filter(|condition| condition["type"] == "Ready").last();
+    let ready = items(node, "/status/conditions").rfind(|condition| condition["type"] == "Ready");
     let word = match ready.map(|condition| condition["status"] == "True") {
         Some(true) => "Ready",
         Some(false) => "NotReady",

@@ -103,7 +103,7 @@ impl Merge<'_> {
     ) -> Result<Vec<Value>, PatchError> {
         match rule {
             Patch::MergeBy(key) | Patch::MergeByAndRetainKeys(key) => self.list_by_key(original, patch, kind, key),
-            Patch::MergeSet => Ok(union(original, patch)),
+            Patch::MergeSet => Ok(union(original, &patch)),
             Patch::Replace | Patch::RetainKeys => Ok(patch.into_iter().filter_map(plain).collect()),
         }
     }
@@ -244,7 +244,7 @@ fn delete_scalars(original: &mut Object, list: &str, values: &Value) -> Result<(
 }
 
 /// Scalars of both lists, each once; what is in the patch is in the order of the patch.
-fn union(original: Vec<Value>, patch: Vec<Value>) -> Vec<Value> {
+fn union(original: Vec<Value>, patch: &[Value]) -> Vec<Value> {
     let server_order = original.clone();
     let mut merged: Vec<Value> = Vec::with_capacity(original.len() + patch.len());
     for value in original.into_iter().chain(patch.iter().cloned()) {
@@ -252,7 +252,7 @@ fn union(original: Vec<Value>, patch: Vec<Value>) -> Vec<Value> {
             merged.push(value);
         }
     }
-    arrange(merged, None, &patch, &server_order)
+    arrange(merged, None, patch, &server_order)
 }
 
 /// A new value without directives and nulls; nothing when a directive says there is none.

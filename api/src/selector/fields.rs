@@ -64,7 +64,10 @@ impl Term {
             None | Some(Value::Null) => self.absent == self.value,
             Some(Value::String(text)) if text.is_empty() => self.absent == self.value,
             Some(Value::String(text)) => *text == self.value,
-            Some(other) => other.to_string() == self.value,
+            Some(other) => {
+                let shown = other.to_string();
+                shown == self.value
+            }
         };
         found == self.equal
     }
