@@ -12,6 +12,8 @@ pub mod answer;
 pub mod cache;
 pub mod config;
 pub mod forward;
+#[cfg(test)]
+mod golden;
 pub mod observe;
 pub mod reply;
 pub mod run;
