@@ -31,6 +31,16 @@ pub(crate) fn all(workspace: &Workspace, profile: Profile) -> Result<()> {
     Ok(())
 }
 
+/// Builds everything that tests are and everything that they run, with the features that tests need.
+///
+/// # Errors
+/// When a toolchain is missing or a build fails.
+pub(crate) fn for_tests(workspace: &Workspace) -> Result<()> {
+    embedded(workspace)?;
+    cargo(workspace).args(["build", "--workspace", "--all-targets"]).stream()?;
+    static_program(workspace, HELLO, &workspace.hello(Profile::Debug))
+}
+
 /// Builds what the agent embeds.
 ///
 /// # Errors
