@@ -186,3 +186,16 @@ pub(crate) fn all_refused(tally: &Tally) -> Result<()> {
     ensure!(tally.keys().all(refused), "not refused: {tally:?}");
     Ok(())
 }
+
+/// Asserts that every connect failed at once, whether refused or for want of a route.
+pub(crate) fn nobody_answers(tally: &Tally) -> Result<()> {
+    let failures = [
+        "Connection refused (os error 111)",
+        "Network is unreachable (os error 101)",
+        "No route to host (os error 113)",
+    ];
+    let known =
+        |answer: &String| answer.starts_with("error:") && failures.iter().any(|failure| answer.ends_with(failure));
+    ensure!(tally.keys().all(known), "somebody, or silence: {tally:?}");
+    Ok(())
+}

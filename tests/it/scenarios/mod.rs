@@ -4,7 +4,9 @@ mod api;
 mod kubectl;
 mod objects;
 mod pods;
+mod probes;
 mod resilience;
+mod routes;
 mod services;
 mod volumes;
 mod workloads;
@@ -23,8 +25,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         kubectl::SCENARIOS,
         workloads::SCENARIOS,
         pods::SCENARIOS,
+        probes::SCENARIOS,
         volumes::SCENARIOS,
         services::SCENARIOS,
+        routes::SCENARIOS,
         resilience::SCENARIOS,
     ]
     .concat()

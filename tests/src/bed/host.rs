@@ -3,6 +3,9 @@
 //!
 //! The host has one link, to a second namespace that plays the rest of the world and leads nowhere.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     ffi::OsStr,
     fs,
@@ -39,8 +42,10 @@ impl Host {
     /// # Errors
     /// Says which privilege or mount is missing.
     pub fn new() -> Result<Self> {
-        let netns = Netns::new("npt")?;
-        let world = Netns::new("npw")?;
+        Self::between(Netns::new("npt")?, Netns::new("npw")?)
+    }
+
+    fn between(netns: Netns, world: Netns) -> Result<Self> {
         netns.wire("eth0", &world, "eth0")?;
         netns.ip(&format!("address add {ADDRESS}/24 dev eth0"))?;
         netns.ip(&format!("route add default via {GATEWAY}"))?;

@@ -25,10 +25,15 @@ static SWEPT: Once = Once::new();
 /// Sweeps once in a process. What cannot be removed is named; the next process tries again.
 pub(super) fn sweep() {
     SWEPT.call_once(|| {
-        for name in all_names().iter().filter(|name| is_dead(name)) {
-            remove(name);
+        for name in of_the_dead() {
+            remove(&name);
         }
     });
+}
+
+/// The names of beds whose makers have ended.
+pub(super) fn of_the_dead() -> Vec<String> {
+    all_names().into_iter().filter(|name| is_dead(name)).collect()
 }
 
 fn all_names() -> Vec<String> {
@@ -55,7 +60,8 @@ fn maker(name: &str) -> Option<u32> {
     pid.parse().ok()
 }
 
-fn remove(name: &str) {
+/// Removes everything that has this name, with the processes in it.
+pub(super) fn remove(name: &str) {
     eprintln!("removing what an ended test process left: {name}");
     // Processes first: they hold everything else.
     if let Err(error) = cgroup::remove(name) {

@@ -52,10 +52,13 @@ impl Netns {
     /// # Errors
     /// Says what is missing; usually privilege.
     pub fn new(label: &str) -> Result<Self> {
+        leftovers::sweep();
+        Self::named(unique(label))
+    }
+
+    pub(super) fn named(name: String) -> Result<Self> {
         // SAFETY: geteuid has no preconditions.
         ensure!(unsafe { libc::geteuid() } == 0, "test beds need root (namespaces, cgroups, BPF)");
-        leftovers::sweep();
-        let name = unique(label);
         run(Command::new("ip").args(["netns", "add", &name]))?;
         let netns = Self { name };
         netns.ip("link set lo up")?;
