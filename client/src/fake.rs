@@ -17,7 +17,7 @@ use tokio_stream::StreamExt as _;
 
 /// The server.
 #[derive(Clone, Default)]
-pub(crate) struct Fake(Arc<Shared>);
+pub struct Fake(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
@@ -41,6 +41,8 @@ struct State {
     compacted: u64,
     /// Watches of this collection deliver events up to this revision only.
     held_at: Option<(String, u64)>,
+    /// Lists of these collections wait.
+    withheld: Vec<String>,
     /// Watches of an older epoch end.
     epoch: u64,
     /// Refusals for the next writes: code, reason.
@@ -51,7 +53,7 @@ struct State {
 
 impl Fake {
     /// A client that talks to this server.
-    pub(crate) fn client(&self) -> kube::Client {
+    pub fn client(&self) -> kube::Client {
         let fake = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let fake = fake.clone();
@@ -61,40 +63,55 @@ impl Fake {
     }
 
     /// Puts an object behind the back of all clients; watchers are told.
-    pub(crate) fn put(&self, path: &str, object: Value) {
+    pub fn put(&self, path: &str, object: Value) {
         self.change(|state| drop(state.store(path, object)));
     }
 
     /// Removes an object; watchers are told.
-    pub(crate) fn remove(&self, path: &str) {
+    pub fn remove(&self, path: &str) {
         self.change(|state| drop(state.remove(path)));
     }
 
-    pub(crate) fn count(&self, prefix: &str) -> usize {
+    /// How many objects have a path that begins so.
+    pub fn count(&self, prefix: &str) -> usize {
         self.state().objects.keys().filter(|path| path.starts_with(prefix)).count()
     }
 
-    pub(crate) fn requests(&self) -> Vec<String> {
+    /// The object at a path.
+    pub fn get(&self, path: &str) -> Option<Value> {
+        self.state().objects.get(path).cloned()
+    }
+
+    /// `METHOD path` of every request so far that is not a watch.
+    pub fn requests(&self) -> Vec<String> {
         self.state().requests.clone()
     }
 
     /// Refuses the next write.
-    pub(crate) fn refuse(&self, code: u16, reason: &'static str) {
+    pub fn refuse(&self, code: u16, reason: &'static str) {
         self.state().refusals.push_back((code, reason));
     }
 
     /// Watches of a collection stand still from now on.
-    pub(crate) fn hold(&self, collection: &str) {
+    pub fn hold(&self, collection: &str) {
         self.change(|state| state.held_at = Some((collection.to_owned(), state.revision)));
     }
 
-    /// Watches catch up.
-    pub(crate) fn release(&self) {
-        self.change(|state| state.held_at = None);
+    /// Lists of a collection are not answered from now on.
+    pub fn withhold(&self, collection: &str) {
+        self.change(|state| state.withheld.push(collection.to_owned()));
+    }
+
+    /// Watches catch up, and lists are answered.
+    pub fn release(&self) {
+        self.change(|state| {
+            state.held_at = None;
+            state.withheld.clear();
+        });
     }
 
     /// All watches end, and nobody can go on from a revision of before now.
-    pub(crate) fn disconnect_and_compact(&self) {
+    pub fn disconnect_and_compact(&self) {
         self.change(|state| {
             state.epoch += 1;
             state.revision += 1;
@@ -121,6 +138,9 @@ impl Fake {
             let from = query.split('&').find_map(|q| q.strip_prefix("resourceVersion=")).unwrap().parse().unwrap();
             return self.watch(path, from);
         }
+        // Whoever is told of changes from now on sees the one that lets the list go.
+        let mut changed = self.0.changed.subscribe();
+        while self.state().withheld.contains(&path) && changed.changed().await.is_ok() {}
         let mut answer = None;
         self.change(|state| answer = Some(state.answer(&parts.method, &path, body)));
         match answer.unwrap() {
@@ -146,7 +166,7 @@ impl Fake {
                 let held = state.held_at.as_ref().filter(|(collection, _)| *collection == path);
                 let until = held.map_or(u64::MAX, |(_, at)| *at);
                 let fresh =
-                    state.log.iter().filter(|(at, collection, _)| *at > from && *at <= until && *collection == path);
+                    state.log.iter().filter(|(at, place, _)| *at > from && *at <= until && lies_in(place, &path));
                 let lines: String = fresh.map(|(_, _, event)| format!("{event}\n")).collect();
                 from = from.max(state.revision.min(until));
                 Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(lines)))
@@ -162,6 +182,8 @@ type Answer = UnsyncBoxBody<Bytes, Infallible>;
 impl State {
     fn answer(&mut self, method: &Method, path: &str, body: Value) -> Result<Value, Refusal> {
         self.requests.push(format!("{method} {path}"));
+        // Of all subresources only the status is known here, and it is part of the object.
+        let path = path.strip_suffix("/status").unwrap_or(path);
         if *method != Method::GET
             && let Some(refusal) = self.refusals.pop_front()
         {
@@ -197,7 +219,7 @@ impl State {
     }
 
     fn list(&self, path: &str) -> Value {
-        let items: Vec<_> = self.objects.iter().filter(|(p, _)| collection(p) == path).map(|(_, o)| o).collect();
+        let items: Vec<_> = self.objects.iter().filter(|(p, _)| lies_in(collection(p), path)).map(|(_, o)| o).collect();
         json!({ "kind": "List", "apiVersion": "v1", "items": items,
                 "metadata": { "resourceVersion": self.revision.to_string() } })
     }
@@ -208,6 +230,9 @@ impl State {
         let uid = old.map_or_else(|| format!("uid-{}", self.revision).into(), |old| old["metadata"]["uid"].clone());
         let event = if old.is_some() { "MODIFIED" } else { "ADDED" };
         object["metadata"]["name"] = path.rsplit('/').next().unwrap().into();
+        if let ["namespaces", namespace, _, _] = *parts(path).as_slice() {
+            object["metadata"]["namespace"] = namespace.into();
+        }
         object["metadata"]["uid"] = uid;
         object["metadata"]["resourceVersion"] = self.revision.to_string().into();
         self.objects.insert(path.to_owned(), object.clone());
@@ -242,9 +267,25 @@ fn collection(path: &str) -> &str {
     path.rsplit_once('/').unwrap().0
 }
 
-/// Objects of the tests live in `/api/v1/namespaces/NAMESPACE/PLURAL/NAME`.
+/// The parts of a path behind group and version.
+fn parts(path: &str) -> Vec<&str> {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    parts[if parts.first() == Some(&"api") { 2 } else { 3 }..].to_vec()
+}
+
 fn is_collection(path: &str) -> bool {
-    path.split('/').count() == 6
+    matches!(parts(path).as_slice(), [_] | ["namespaces", _, _])
+}
+
+/// Whether objects of collection `place` are listed by `path`: that one, or that of all namespaces.
+fn lies_in(place: &str, path: &str) -> bool {
+    let everywhere = || match *parts(place).as_slice() {
+        ["namespaces", namespace, plural] => {
+            place.replace(&format!("/namespaces/{namespace}/{plural}"), &format!("/{plural}"))
+        }
+        _ => place.to_owned(),
+    };
+    place == path || everywhere() == path
 }
 
 fn status(code: u16, reason: &str) -> Value {

@@ -3,6 +3,7 @@
 //! In: a kubeconfig or a [`kube::Client`]. Out: [`informer::Informer`] caches that are whole
 //! when they are seen, the one [`controller`] runtime with its [`queue`], and what it writes
 //! through: [`write`] for objects, [`recorder`] for events. This crate holds no business logic.
+//! The feature `fake` adds an API server in memory, for tests of whoever talks to one.
 
 pub mod connect;
 pub mod controller;
@@ -11,7 +12,7 @@ pub mod queue;
 pub mod recorder;
 pub mod write;
 
-#[cfg(test)]
-mod fake;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 
 pub use kube;
