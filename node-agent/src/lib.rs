@@ -6,6 +6,7 @@
 pub mod dataplane;
 pub mod model;
 pub mod net;
+pub mod node;
 pub mod observe;
 pub mod plan;
 pub mod pods;

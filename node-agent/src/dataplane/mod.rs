@@ -7,6 +7,7 @@
 
 pub mod bpf;
 pub mod cgroup;
+pub mod dump;
 pub mod fake;
 mod plane;
 

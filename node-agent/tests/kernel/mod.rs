@@ -2,5 +2,6 @@
 
 mod bed;
 mod lifecycle;
+mod net;
 mod packets;
 mod sockets;

@@ -1,0 +1,182 @@
+//! The rules of netfilter that pods need: their packets may pass, and those to the outside leave with the node's
+//! address.
+//!
+//! By `iptables`, because Docker speaks it: where Docker runs, what is forwarded is dropped unless a rule in the same
+//! chain lets it pass, and a table of our own could not undo that. Two chains are ours; one jump to each stands in the
+//! chains of the system. Nothing of anybody else is changed, moved or removed.
+
+use std::{ffi::OsStr, process::Stdio};
+
+use tokio::{io::AsyncWriteExt as _, process::Command};
+use tracing::info;
+
+use super::{Error, Result, cidr::Cidr, names};
+
+const IPTABLES: &str = "iptables";
+const RESTORE: &str = "iptables-restore";
+const SAVE: &str = "iptables-save";
+
+/// A chain of ours, and where packets come from.
+struct Chain {
+    table: &'static str,
+    from: &'static str,
+    name: &'static str,
+    comment: &'static str,
+}
+
+const CHAINS: [Chain; 2] = [
+    Chain { table: "filter", from: "FORWARD", name: "NODEPLANE-FORWARD", comment: "nodeplane: packets of pods" },
+    Chain { table: "nat", from: "POSTROUTING", name: "NODEPLANE-POSTROUTING", comment: "nodeplane: pods to outside" },
+];
+
+/// Who is where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ranges {
+    /// Pods of this node.
+    pub(super) node: Cidr,
+    /// Pods of all nodes.
+    pub(super) cluster: Cidr,
+    /// Services.
+    pub(super) services: Cidr,
+}
+
+/// Makes the rules, in the place of those of an earlier agent.
+///
+/// # Errors
+/// iptables is missing, or refuses.
+pub(super) async fn ensure(ranges: &Ranges) -> Result<()> {
+    run(RESTORE, ["--noflush", "--wait"], Some(&rules(ranges))).await?;
+    for chain in &CHAINS {
+        if !has_jump(chain).await? {
+            run(IPTABLES, chain.jump("--insert"), None).await?;
+            info!(chain = chain.name, from = chain.from, "packets of pods are let through");
+        }
+    }
+    Ok(())
+}
+
+/// Whether both jumps still stand: whoever removes rules of others removes these.
+///
+/// # Errors
+/// iptables is missing.
+pub(super) async fn is_whole() -> Result<bool> {
+    for chain in &CHAINS {
+        if !has_jump(chain).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Removes the jumps and the chains.
+///
+/// # Errors
+/// iptables refuses. That it is missing is no error: then there are no rules.
+pub(super) async fn remove() -> Result<()> {
+    for chain in &CHAINS {
+        let table = match run(SAVE, ["-t", chain.table], None).await {
+            Ok(table) => table,
+            Err(Error::Missing { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if !table.contains(&format!(":{} ", chain.name)) {
+            continue;
+        }
+        // Somebody may have loaded saved rules that held the jump.
+        for _ in 0..table.matches(&format!("-j {}", chain.name)).count() {
+            run(IPTABLES, chain.jump("--delete"), None).await?;
+        }
+        for act in ["--flush", "--delete-chain"] {
+            run(IPTABLES, ["--wait", "--table", chain.table, act, chain.name], None).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn has_jump(chain: &Chain) -> Result<bool> {
+    match run(IPTABLES, chain.jump("--check"), None).await {
+        Ok(_) => Ok(true),
+        Err(Error::Refused { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl Chain {
+    /// The arguments that insert (at the top), check or delete the jump to it.
+    fn jump(&self, act: &'static str) -> [&'static str; 11] {
+        let Self { table, from, name, comment } = *self;
+        ["--wait", "--table", table, act, from, "--match", "comment", "--comment", comment, "--jump", name]
+    }
+}
+
+/// Both chains in the language of `iptables-restore`, which empties them first and changes a table in one step.
+fn rules(ranges: &Ranges) -> String {
+    let Ranges { node, cluster, services } = ranges;
+    let pods = format!("{}+", names::PREFIX);
+    let [forward, postrouting] = &CHAINS;
+    let (forward, postrouting) = (forward.name, postrouting.name);
+    format!(
+        "*filter
+:{forward} - [0:0]
+-A {forward} -i {pods} -j ACCEPT
+-A {forward} -o {pods} -j ACCEPT
+COMMIT
+*nat
+:{postrouting} - [0:0]
+-A {postrouting} ! -s {node} -j RETURN
+-A {postrouting} -d {cluster} -j RETURN
+-A {postrouting} -d {services} -j RETURN
+-A {postrouting} -o {pods} -j RETURN
+-A {postrouting} -j MASQUERADE --random-fully
+COMMIT
+"
+    )
+}
+
+/// Runs a program to its end, and returns what it wrote.
+async fn run<S: AsRef<OsStr>>(
+    program: &'static str,
+    arguments: impl IntoIterator<Item = S>,
+    input: Option<&str>,
+) -> Result<String> {
+    let missing = |source| Error::Missing { program, source };
+    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(missing)?;
+    if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
+        pipe.write_all(input.as_bytes()).await.map_err(missing)?;
+    }
+    let output = child.wait_with_output().await.map_err(missing)?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Error::Refused { program, reason: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_are_these() {
+        let cidr = |text: &str| text.parse().expect("a range");
+        let ranges =
+            Ranges { node: cidr("10.244.3.0/24"), cluster: cidr("10.244.0.0/16"), services: cidr("10.96.0.0/16") };
+        let expected = "*filter
+:NODEPLANE-FORWARD - [0:0]
+-A NODEPLANE-FORWARD -i np-+ -j ACCEPT
+-A NODEPLANE-FORWARD -o np-+ -j ACCEPT
+COMMIT
+*nat
+:NODEPLANE-POSTROUTING - [0:0]
+-A NODEPLANE-POSTROUTING ! -s 10.244.3.0/24 -j RETURN
+-A NODEPLANE-POSTROUTING -d 10.244.0.0/16 -j RETURN
+-A NODEPLANE-POSTROUTING -d 10.96.0.0/16 -j RETURN
+-A NODEPLANE-POSTROUTING -o np-+ -j RETURN
+-A NODEPLANE-POSTROUTING -j MASQUERADE --random-fully
+COMMIT
+";
+        assert_eq!(rules(&ranges), expected);
+    }
+}
