@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Cluster, PATIENCE};
-use crate::bed::{image, process, wait};
+use super::Cluster;
+use crate::bed::{image, process};
 
 /// What an engine makes outside the directories that it is given: its key, and empty directories for
 /// plug-ins.
@@ -53,8 +53,7 @@ impl Cluster {
             .arg("--pidfile")
             .arg(self.path("docker.pid"));
         self.host.spawn("dockerd", &mut command)?;
-        wait::eventually("the container engine answers", PATIENCE, || self.docker(&["version"]))?;
-        Ok(())
+        self.answers("dockerd", |cluster| cluster.docker(&["version"]).map(drop))
     }
 
     pub(super) fn import_image(&self) -> Result<()> {

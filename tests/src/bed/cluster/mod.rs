@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -95,9 +95,8 @@ impl Cluster {
     /// # Errors
     /// With what the node says instead.
     pub fn node_is_ready(&mut self) -> Result<()> {
-        wait::eventually("the node is Ready", PATIENCE, || {
-            ensure!(self.host.is_running("agent"), "the agent has ended");
-            let ready = self.node_condition("Ready")?;
+        self.answers("agent", |cluster| {
+            let ready = cluster.node_condition("Ready")?;
             ensure!(ready["status"] == "True", "the node says {ready}");
             Ok(())
         })
@@ -151,10 +150,10 @@ impl Cluster {
             .arg("--data-dir")
             .arg(self.path("etcd"));
         self.host.spawn("etcd", &mut command)?;
-        wait::eventually("etcd answers", PATIENCE, || {
-            process::run(self.host.command("etcdctl").env("ETCDCTL_API", "3").args(["endpoint", "health"]))
-        })?;
-        Ok(())
+        self.answers("etcd", |cluster| {
+            let mut etcdctl = cluster.host.command("etcdctl");
+            process::run(etcdctl.env("ETCDCTL_API", "3").args(["endpoint", "health"])).map(drop)
+        })
     }
 
     /// Starts (or starts again) the API server with controllers and scheduler.
@@ -168,12 +167,23 @@ impl Cluster {
             command.args(["--store", "etcd", "--etcd-endpoints", ETCD]);
         }
         self.host.spawn("server", &mut command)?;
-        wait::eventually("the API server is ready", PATIENCE, || {
-            ensure!(self.host.is_running("server"), "the server has ended:\n{}", self.host.log("server"));
-            let answer = self.kubectl(&["get", "--raw", "/readyz"])?;
+        self.answers("server", |cluster| {
+            let answer = cluster.kubectl(&["get", "--raw", "/readyz"])?;
             ensure!(answer.code == 0 && answer.stdout == "ok", "{answer:?}");
             Ok(())
         })
+    }
+
+    /// Waits until a part that was just started answers, or has ended.
+    fn answers(&mut self, part: &str, ask: impl Fn(&Self) -> Result<()>) -> Result<()> {
+        let mut last = anyhow!("it was not asked");
+        let answered = wait::until(PATIENCE, || {
+            if !self.host.is_running(part) {
+                return Some(Err(anyhow!("{part} has ended:\n{}", self.host.log(part))));
+            }
+            ask(self).map_err(|error| last = error).ok().map(Ok)
+        });
+        answered.unwrap_or_else(|| Err(last.context(format!("waited {PATIENCE:?} until {part} answers"))))
     }
 
     /// Kills a part without warning: `dockerd`, `etcd`, `server` or `agent`. What it made stays.
