@@ -5,6 +5,8 @@
 //! for all of them, in memory. With nobody to ask it fails at once.
 
 mod exchange;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod upstreams;
 
 use std::{net::SocketAddr, time};
@@ -31,8 +33,9 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a server is asked that stays silent; packets get lost.
 const ATTEMPTS: usize = 2;
-/// How many questions may wait for servers at once, as in kubeadm's configuration of CoreDNS.
-const MAX_WAITING: usize = 1000;
+/// How many questions may wait for servers at once. Each has a socket, and a process that serves
+/// DNS beside other things has some 1000 descriptors.
+const MAX_WAITING: usize = 256;
 /// How much memory cached replies may take, in bytes: some 5,000 of the usual size.
 const CACHE_CAPACITY: usize = 4 << 20;
 /// The largest message on UDP, for which no path needs fragments (DNS flag day 2020).

@@ -19,6 +19,8 @@ use crate::{forward::UDP_PAYLOAD, reply::Reply};
 const PLAIN_UDP_PAYLOAD: u16 = 512;
 /// OPT without options, in bytes: the root name, and type, class, TTL and length.
 const OPT: u16 = 11;
+/// Room that the encoder needs for a name before it finds that a pointer will do, in bytes.
+const LONGEST_NAME: u16 = 255;
 
 /// How a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,11 +132,11 @@ impl Draft<'_> {
     }
 
     fn fit(&mut self, limit: u16, buffer: &mut Vec<u8>) -> Result<(), ProtoError> {
-        if !self.encode(limit, buffer)?.metadata.truncation {
+        if self.fits(limit, buffer)? {
             return Ok(());
         }
         self.additional = &[];
-        if !self.encode(limit, buffer)?.metadata.truncation {
+        if self.fits(limit, buffer)? {
             return Ok(());
         }
         self.metadata.truncation = true;
@@ -146,6 +148,12 @@ impl Draft<'_> {
         self.answers = &self.answers[..answers.into()];
         self.edns = edns;
         self.encode(limit, buffer).map(drop)
+    }
+
+    /// Writes all of it, and says whether that was no more than `limit` allows.
+    fn fits(&self, limit: u16, buffer: &mut Vec<u8>) -> Result<bool, ProtoError> {
+        let header = self.encode(limit.saturating_add(LONGEST_NAME), buffer)?;
+        Ok(!header.metadata.truncation && buffer.len() <= limit.into())
     }
 
     /// Writes as much as `limit` allows; the header says whether and where something is missing.

@@ -97,20 +97,21 @@ impl Waiting {
 ///
 /// A fault in here costs the one question that met it, not the names of the whole node.
 fn take(handler: &Handler, packet: &[u8], transport: Transport, buffer: &mut Vec<u8>) -> Taken {
-    let taken = catch_unwind(AssertUnwindSafe(|| {
-        let Some(incoming) = Incoming::read(packet) else { return Taken::Ignored };
-        match handler.at_once(&incoming) {
-            Outcome::Pending(pending) => Taken::Waits(Box::new(Waiting { incoming, pending })),
-            Outcome::Reply(reply) => {
-                incoming.write(&reply, transport, buffer);
-                Taken::Answered
-            }
-        }
-    }));
-    taken.unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| handle(handler, packet, transport, buffer))).unwrap_or_else(|_| {
         error!(?packet, "a question could not be handled; please report it");
         Taken::Ignored
     })
+}
+
+fn handle(handler: &Handler, packet: &[u8], transport: Transport, buffer: &mut Vec<u8>) -> Taken {
+    let Some(incoming) = Incoming::read(packet) else { return Taken::Ignored };
+    match handler.at_once(&incoming) {
+        Outcome::Pending(pending) => Taken::Waits(Box::new(Waiting { incoming, pending })),
+        Outcome::Reply(reply) => {
+            incoming.write(&reply, transport, buffer);
+            Taken::Answered
+        }
+    }
 }
 
 async fn pause(what: &str, error: &io::Error) {

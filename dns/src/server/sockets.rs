@@ -30,8 +30,8 @@ pub struct BindError {
 
 /// The sockets of one worker.
 pub struct Sockets {
-    pub(super) udp: Vec<UdpSocket>,
-    pub(super) tcp: Vec<TcpListener>,
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) tcp: Vec<TcpListener>,
 }
 
 fn hint(error: &io::Error) -> &'static str {

@@ -17,7 +17,7 @@ use super::{Taken, handler::Handler, message::Transport::Tcp, pause, take};
 /// How long a client may take for its next question, and for reading an answer.
 const IDLE: Duration = Duration::from_secs(10);
 /// How many connections one listener has; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 128;
+pub(super) const MAX_CONNECTIONS: usize = 128;
 /// How many questions of one connection may be without an answer.
 const MAX_PIPELINED: usize = 32;
 /// Most questions fit, so that one read takes the length and the question.
