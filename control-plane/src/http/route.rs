@@ -197,7 +197,7 @@ fn resource(method: &Method, query: &Query, group: &str, version: &str, rest: &[
         return Err(Status::no_such_path());
     }
     let scoped = namespace.is_some() || !kind.is_namespaced();
-    let verb = verb(method, query, name.is_some(), scoped, subresource)?;
+    let verb = verb(kind, method, query, name.is_some(), scoped, subresource)?;
     Ok(Route::Resource(Request { verb, kind, namespace, name, subresource }))
 }
 
@@ -210,6 +210,7 @@ fn part(kind: &Kind, segment: &str) -> Result<Subresource, Status> {
 }
 
 fn verb(
+    kind: &Kind,
     method: &Method,
     query: &Query,
     named: bool,
@@ -229,6 +230,7 @@ fn verb(
     };
     match subresource {
         Some(sub) if !verbs_of(sub).contains(&verb) => Err(Status::method_not_allowed()),
+        None if !verbs_of_kind(kind).contains(&verb) => Err(Status::method_not_allowed()),
         _ => Ok(verb),
     }
 }

@@ -30,7 +30,7 @@ impl Include {
 }
 
 /// A table without rows. `metadata` is that of the list, or of the one object.
-pub fn table(kind: &Kind, version: &str, metadata: Value, with_headings: bool) -> Value {
+pub fn table(kind: &Kind, version: &str, metadata: &Value, with_headings: bool) -> Value {
     let headings: Vec<Value> = if with_headings { kind.columns.iter().map(heading).collect() } else { Vec::new() };
     json!({
         "kind": "Table",

@@ -62,7 +62,7 @@ impl Registry {
     /// The registry over a store.
     pub fn new(store: Arc<dyn Store>, config: RegistryConfig) -> Self {
         let RegistryConfig { store_prefix, service_cidr } = config;
-        Self { service: ServiceStrategy::new(&store, &store_prefix, service_cidr) }
+        Self { service: ServiceStrategy::new(store, &store_prefix, service_cidr) }
     }
 
     /// What differs for this kind.

@@ -23,25 +23,25 @@ use crate::{
     store::{Store, embedded::EmbeddedStore, watch_cache::WatchCache},
 };
 
-pub(super) const PREFIX: &str = "/registry";
-pub(super) const JSON_PATCH: &str = "application/json-patch+json";
-pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
-pub(super) const STRATEGIC: &str = "application/strategic-merge-patch+json";
-pub(super) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+pub(in crate::http) const PREFIX: &str = "/registry";
+pub(in crate::http) const JSON_PATCH: &str = "application/json-patch+json";
+pub(in crate::http) const MERGE_PATCH: &str = "application/merge-patch+json";
+pub(in crate::http) const STRATEGIC: &str = "application/strategic-merge-patch+json";
+pub(in crate::http) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 /// How long a stream may be silent when something is expected of it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server with the namespace `default` and its service account.
-pub(super) struct Bed {
-    pub(super) api: Arc<Api>,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) pki: Pki,
+pub(in crate::http) struct Bed {
+    pub(in crate::http) api: Arc<Api>,
+    pub(in crate::http) store: Arc<dyn Store>,
+    pub(in crate::http) pki: Pki,
     _state: tempfile::TempDir,
 }
 
 impl Bed {
-    pub(super) async fn start() -> Self {
+    pub(in crate::http) async fn start() -> Self {
         let state = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state.path().join("store.redb")).unwrap());
         let pki = Pki::open(&state.path().join("pki")).unwrap();
@@ -54,49 +54,49 @@ impl Bed {
     }
 
     /// Another server on the same store. It remembers nothing of the time before.
-    pub(super) fn restart(&mut self) {
+    pub(in crate::http) fn restart(&mut self) {
         self.api.stop.cancel();
         self.api = serve(&self.store, &self.pki);
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(in crate::http) async fn get(&self, path: &str) -> Answer {
         self.send(Ask::new(Method::GET, path)).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(in crate::http) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Ask::new(Method::POST, path).body(&body)).await
     }
 
-    pub(super) async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(in crate::http) async fn put(&self, path: &str, body: Value) -> Answer {
         self.send(Ask::new(Method::PUT, path).body(&body)).await
     }
 
-    pub(super) async fn patch(&self, path: &str, media_type: &str, body: Value) -> Answer {
+    pub(in crate::http) async fn patch(&self, path: &str, media_type: &str, body: Value) -> Answer {
         self.send(Ask::new(Method::PATCH, path).body(&body).header(header::CONTENT_TYPE, media_type)).await
     }
 
-    pub(super) async fn delete(&self, path: &str) -> Answer {
+    pub(in crate::http) async fn delete(&self, path: &str) -> Answer {
         self.send(Ask::new(Method::DELETE, path)).await
     }
 
-    pub(super) async fn delete_with(&self, path: &str, options: Value) -> Answer {
+    pub(in crate::http) async fn delete_with(&self, path: &str, options: Value) -> Answer {
         self.send(Ask::new(Method::DELETE, path).body(&options)).await
     }
 
     /// Calls as an administrator.
-    pub(super) async fn send(&self, ask: Ask) -> Answer {
+    pub(in crate::http) async fn send(&self, ask: Ask) -> Answer {
         Answer::of(self.reply(Caller::component("admin"), ask).await)
     }
 
-    pub(super) async fn reply(&self, caller: Caller, ask: Ask) -> Reply {
+    pub(in crate::http) async fn reply(&self, caller: Caller, ask: Ask) -> Reply {
         self.api.answer_to(caller, ask.0).await
     }
 
-    pub(super) async fn watch(&self, path: &str) -> Events {
+    pub(in crate::http) async fn watch(&self, path: &str) -> Events {
         self.watch_with(Ask::new(Method::GET, path)).await
     }
 
-    pub(super) async fn watch_with(&self, ask: Ask) -> Events {
+    pub(in crate::http) async fn watch_with(&self, ask: Ask) -> Events {
         let reply = self.reply(Caller::component("admin"), ask).await;
         match reply.body {
             Body::Growing(stream) => Events { stream, rest: Vec::new() },
@@ -126,26 +126,26 @@ impl Drop for Bed {
 }
 
 /// A call under construction.
-pub(super) struct Ask(pub(super) Call);
+pub(in crate::http) struct Ask(pub(super) Call);
 
 impl Ask {
     /// `path` may have a query.
-    pub(super) fn new(method: Method, path: &str) -> Self {
+    pub(in crate::http) fn new(method: Method, path: &str) -> Self {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let (path, query) = (path.to_owned(), Query::parse(query));
         Self(Call { method, path, query, headers: HeaderMap::new(), body: Bytes::new() })
     }
 
-    pub(super) fn body(self, body: &Value) -> Self {
+    pub(in crate::http) fn body(self, body: &Value) -> Self {
         self.raw_body(body.to_string())
     }
 
-    pub(super) fn raw_body(mut self, body: impl Into<Bytes>) -> Self {
+    pub(in crate::http) fn raw_body(mut self, body: impl Into<Bytes>) -> Self {
         self.0.body = body.into();
         self
     }
 
-    pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
+    pub(in crate::http) fn header(mut self, name: HeaderName, value: &str) -> Self {
         self.0.headers.insert(name, HeaderValue::from_str(value).unwrap());
         self
     }
@@ -153,15 +153,15 @@ impl Ask {
 
 /// An answer that was read to its end.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) code: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) text: String,
-    pub(super) body: Value,
+pub(in crate::http) struct Answer {
+    pub(in crate::http) code: u16,
+    pub(in crate::http) headers: HeaderMap,
+    pub(in crate::http) text: String,
+    pub(in crate::http) body: Value,
 }
 
 impl Answer {
-    pub(super) fn of(reply: Reply) -> Self {
+    pub(in crate::http) fn of(reply: Reply) -> Self {
         let Body::Whole(bytes) = reply.body else { panic!("a stream") };
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -169,20 +169,20 @@ impl Answer {
     }
 
     #[track_caller]
-    pub(super) fn ok(self) -> Value {
+    pub(in crate::http) fn ok(self) -> Value {
         assert_eq!(self.code, 200, "{}", self.text);
         self.body
     }
 
     #[track_caller]
-    pub(super) fn created(self) -> Value {
+    pub(in crate::http) fn created(self) -> Value {
         assert_eq!(self.code, 201, "{}", self.text);
         self.body
     }
 
     /// The message of a failure with this code and reason.
     #[track_caller]
-    pub(super) fn failed(self, code: u16, reason: &str) -> String {
+    pub(in crate::http) fn failed(self, code: u16, reason: &str) -> String {
         assert_eq!((self.code, self.body["reason"].as_str().unwrap_or_default()), (code, reason), "{}", self.text);
         assert_eq!(self.body["kind"], "Status");
         assert_eq!(self.body["status"], "Failure");
@@ -190,20 +190,20 @@ impl Answer {
         self.body["message"].as_str().unwrap().to_owned()
     }
 
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(in crate::http) fn warnings(&self) -> Vec<String> {
         self.headers.get_all(header::WARNING).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     }
 }
 
 /// The events of a watch.
-pub(super) struct Events {
+pub(in crate::http) struct Events {
     stream: BoxStream<'static, Result<Bytes, BodyError>>,
     rest: Vec<u8>,
 }
 
 impl Events {
     /// The next event; `None` when the watch has ended.
-    pub(super) async fn maybe_next(&mut self) -> Option<(String, Value)> {
+    pub(in crate::http) async fn maybe_next(&mut self) -> Option<(String, Value)> {
         loop {
             if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.rest.drain(..=end).collect();
@@ -215,58 +215,58 @@ impl Events {
         }
     }
 
-    pub(super) async fn next(&mut self) -> (String, Value) {
+    pub(in crate::http) async fn next(&mut self) -> (String, Value) {
         self.maybe_next().await.expect("the watch ended")
     }
 
     /// The next event, as its type and the name of its object.
-    pub(super) async fn next_name(&mut self) -> (String, String) {
+    pub(in crate::http) async fn next_name(&mut self) -> (String, String) {
         let (event, object) = self.next().await;
         (event, object["metadata"]["name"].as_str().unwrap_or_default().to_owned())
     }
 }
 
 /// The path of all objects of a kind, in `default` when it is namespaced.
-pub(super) fn collection(kind: &Kind) -> String {
+pub(in crate::http) fn collection(kind: &Kind) -> String {
     let root = if kind.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}", kind.api_version()) };
     let place = if kind.is_namespaced() { "/namespaces/default" } else { "" };
     format!("{root}{place}/{}", kind.plural)
 }
 
-pub(super) fn kind(plural: &str) -> &'static Kind {
+pub(in crate::http) fn kind(plural: &str) -> &'static Kind {
     KINDS.iter().find(|kind| kind.plural == plural).unwrap()
 }
 
-pub(super) fn rv(object: &Value) -> u64 {
+pub(in crate::http) fn rv(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
 }
 
-pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+pub(in crate::http) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-pub(super) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
-pub(super) const PODS: &str = "/api/v1/namespaces/default/pods";
-pub(super) const SERVICES: &str = "/api/v1/namespaces/default/services";
-pub(super) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
+pub(in crate::http) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
+pub(in crate::http) const PODS: &str = "/api/v1/namespaces/default/pods";
+pub(in crate::http) const SERVICES: &str = "/api/v1/namespaces/default/services";
+pub(in crate::http) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 
-pub(super) fn config_map(name: &str) -> Value {
+pub(in crate::http) fn config_map(name: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": { "a": "1" } })
 }
 
-pub(super) fn pod(name: &str) -> Value {
+pub(in crate::http) fn pod(name: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
             "spec": { "containers": [{ "name": "c", "image": "i" }] } })
 }
 
-pub(super) fn deployment(name: &str) -> Value {
+pub(in crate::http) fn deployment(name: &str) -> Value {
     json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name }, "spec": {
         "selector": { "matchLabels": { "app": name } },
         "template": { "metadata": { "labels": { "app": name } },
                       "spec": { "containers": [{ "name": "c", "image": "i" }] } } } })
 }
 
-pub(super) fn service(name: &str) -> Value {
+pub(in crate::http) fn service(name: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": name },
             "spec": { "selector": { "app": name }, "ports": [{ "port": 80 }] } })
 }

@@ -1,4 +1,14 @@
 //! The API as its clients see it: calls in, replies out, on a real store and the real registry.
 
-mod bed;
+mod access;
+pub(in crate::http) mod bed;
+mod changing;
+mod creating;
+mod deleting;
+mod kinds;
+mod logs;
+mod parts;
+mod patching;
+mod platform;
 mod reading;
+mod watching;

@@ -24,7 +24,7 @@ pub(super) fn object(ask: &Ask<'_>, code: StatusCode, object: &Value) -> Reply {
         Shape::Object => codec.encode(object),
         Shape::Metadata(version) => codec.encode(&table::metadata_of(version, object)),
         Shape::Table(version) => {
-            let mut table = table::table(ask.kind(), version, table::metadata_of_single(object), true);
+            let mut table = table::table(ask.kind(), version, &table::metadata_of_single(object), true);
             table["rows"] = json!([table::row(ask.kind(), version, object, include(ask), Timestamp::now())]);
             codec.encode(&table)
         }
@@ -45,7 +45,7 @@ pub(super) fn list(ask: &Ask<'_>, page: &Page) -> Reply {
         })),
         Shape::Table(version) => {
             let (include, now) = (include(ask), Timestamp::now());
-            let mut table = table::table(ask.kind(), version, page.metadata(), true);
+            let mut table = table::table(ask.kind(), version, &page.metadata(), true);
             table["rows"] =
                 page.objects.iter().map(|o| table::row(ask.kind(), version, &o.value, include, now)).collect();
             codec.encode(&table)
@@ -111,7 +111,7 @@ impl EventWriter {
 
     fn table(&mut self, version: &str, object: &Value) -> Value {
         let with_headings = !std::mem::replace(&mut self.has_headings, true);
-        table::table(self.kind, version, table::metadata_of_single(object), with_headings)
+        table::table(self.kind, version, &table::metadata_of_single(object), with_headings)
     }
 }
 

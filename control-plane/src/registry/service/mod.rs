@@ -30,12 +30,12 @@ pub(super) struct ServiceStrategy {
 }
 
 impl ServiceStrategy {
-    pub(super) fn new(store: &Arc<dyn Store>, store_prefix: &str, service_cidr: (Ipv4Addr, u8)) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, store_prefix: &str, service_cidr: (Ipv4Addr, u8)) -> Self {
         let prefix = store_prefix.trim_end_matches('/');
         Self {
             cluster_ips: ClusterIps::new(store.clone(), prefix, service_cidr),
             node_ports: NodePorts::new(store.clone(), prefix),
-            repair: Repair::new(store.clone(), prefix),
+            repair: Repair::new(store, prefix),
         }
     }
 

@@ -1,0 +1,93 @@
+//! Every kind of the table goes the same way.
+
+use http::{Method, header};
+use nodeplane_api::kinds::{KINDS, Kind};
+use serde_json::{Value, json};
+
+use super::bed::{Ask, Bed, MERGE_PATCH, TABLE, collection, rv, text};
+
+/// The least that is a valid object of the kind.
+fn minimal(kind: &Kind) -> Value {
+    let containers = json!([{ "name": "c", "image": "i" }]);
+    let template = json!({ "metadata": { "labels": { "a": "b" } }, "spec": { "containers": containers } });
+    let workload = json!({ "selector": { "matchLabels": { "a": "b" } }, "template": template });
+    let mut object = match kind.kind {
+        "Pod" => json!({ "spec": { "containers": containers } }),
+        "Service" => json!({ "spec": { "ports": [{ "port": 80 }] } }),
+        "Event" => json!({ "involvedObject": { "namespace": "default" } }),
+        "Deployment" | "ReplicaSet" => json!({ "spec": workload }),
+        "EndpointSlice" => json!({ "addressType": "IPv4", "endpoints": [] }),
+        _ => json!({}),
+    };
+    object["metadata"] = json!({ "name": "x" });
+    object
+}
+
+#[tokio::test]
+async fn each_can_be_created_read_listed_changed_watched_and_deleted() {
+    let bed = Bed::start().await;
+    for kind in KINDS {
+        let (all, one) = (collection(kind), format!("{}/x", collection(kind)));
+        let created = bed.post(&all, minimal(kind)).await.created();
+        assert_eq!((text(&created, "/kind"), text(&created, "/apiVersion")), (kind.kind, &*kind.api_version()));
+        assert_eq!(text(&created, "/metadata/uid").len(), 36, "{kind:?}");
+        assert!(text(&created, "/metadata/creationTimestamp").ends_with('Z'), "{kind:?}");
+        assert_eq!(text(&created, "/metadata/namespace"), if kind.is_namespaced() { "default" } else { "" });
+        let taken = bed.post(&all, minimal(kind)).await.failed(409, "AlreadyExists");
+        assert_eq!(taken, format!("{} \"x\" already exists", kind.qualified_plural()));
+        assert_eq!(bed.get(&one).await.ok(), created);
+
+        let list = bed.get(&all).await.ok();
+        assert_eq!(text(&list, "/kind"), format!("{}List", kind.kind));
+        assert!(list["items"].as_array().unwrap().contains(&created), "{kind:?}");
+        let mut events =
+            bed.watch(&format!("{all}?watch=1&resourceVersion={}&fieldSelector=metadata.name%3Dx", rv(&list))).await;
+
+        let patch = json!({ "metadata": { "annotations": { "k": "v" } } });
+        let patched = bed.patch(&one, MERGE_PATCH, patch).await.ok();
+        assert!(rv(&patched) > rv(&created), "{kind:?}");
+        assert_eq!(events.next().await, ("MODIFIED".to_owned(), patched.clone()));
+
+        // Sent back as it is, it stays as it is: defaults are stable, and nothing is written.
+        assert_eq!(bed.put(&one, patched.clone()).await.ok(), patched, "{kind:?}");
+
+        let table = bed.send(Ask::new(Method::GET, &all).header(header::ACCEPT, TABLE)).await.ok();
+        for row in table["rows"].as_array().unwrap() {
+            assert_eq!(row["cells"].as_array().unwrap().len(), kind.columns.len(), "{kind:?}");
+        }
+
+        let deleted = bed.delete(&one).await.ok();
+        if kind.kind == "Namespace" {
+            assert_eq!(text(&deleted, "/status/phase"), "Terminating");
+            assert_eq!(events.next_name().await, ("MODIFIED".to_owned(), "x".to_owned()));
+            let mut empty = deleted;
+            empty["spec"]["finalizers"] = json!([]);
+            bed.put(&format!("{one}/finalize"), empty).await.ok();
+        }
+        let (event, last) = events.next().await;
+        assert_eq!((event.as_str(), text(&last, "/metadata/name")), ("DELETED", "x"), "{kind:?}");
+        assert!(rv(&last) > rv(&patched), "{kind:?}");
+        bed.get(&one).await.failed(404, "NotFound");
+    }
+}
+
+#[tokio::test]
+async fn each_refuses_what_it_does_not_know() {
+    let bed = Bed::start().await;
+    for kind in KINDS {
+        let mut object = minimal(kind);
+        object["nonsense"] = json!({ "a": 1 });
+        let path = collection(kind);
+        let strict = bed.post(&format!("{path}?fieldValidation=Strict"), object.clone()).await;
+        assert_eq!(
+            strict.failed(400, "BadRequest"),
+            format!(
+                "{0} in version \"v1\" cannot be handled as a {0}: strict decoding error: unknown field \"nonsense\"",
+                kind.kind
+            )
+        );
+        let warned = bed.post(&path, object).await;
+        assert_eq!(warned.warnings(), ["299 - \"unknown field \\\"nonsense\\\"\""], "{kind:?}");
+        assert!(warned.created().get("nonsense").is_none());
+    }
+}
