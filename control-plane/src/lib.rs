@@ -1,9 +1,13 @@
 //! Keeps the cluster's truth: serves it ([`http`], [`registry`]), stores it ([`store`]), moves
-//! it toward what was asked ([`controllers`], [`scheduler`]).
+//! it toward what was asked ([`controllers`], [`scheduler`]). [`server`] puts these together as
+//! [`config`] says, with the objects that every cluster has ([`bootstrap`]).
 
+pub mod bootstrap;
+pub mod config;
 pub mod controllers;
 pub mod http;
 pub mod pki;
 pub mod registry;
 pub mod scheduler;
+pub mod server;
 pub mod store;

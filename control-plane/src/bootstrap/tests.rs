@@ -1,0 +1,166 @@
+//! On the real API over a real store.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{
+    http::{Api, in_process, objects::Objects, openapi::Documents},
+    pki::Pki,
+    registry::{Registry, RegistryConfig},
+    store::{Store, embedded::EmbeddedStore, watch_cache::WatchCache},
+};
+
+struct Bed {
+    client: Client,
+    hands: Hands,
+    store: Arc<dyn Store>,
+    facts: Facts,
+    _dir: tempfile::TempDir,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&dir.path().join("store.redb")).unwrap());
+        let pki = Pki::open(&dir.path().join("pki")).unwrap();
+        let config =
+            RegistryConfig { store_prefix: "/registry".to_owned(), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16) };
+        let api = Arc::new(Api {
+            objects: Objects::new(store.clone(), WatchCache::start(store.clone(), "/registry/"), "/registry"),
+            registry: Arc::new(Registry::new(store.clone(), config)),
+            address: "127.0.0.1:6443".to_owned(),
+            agents: Arc::new(pki.client_config(&pki.client("test", &[]).unwrap()).unwrap()),
+            stop: CancellationToken::new(),
+            documents: Documents::default(),
+        });
+        let facts = Facts {
+            server_ip: Ipv4Addr::new(10, 96, 0, 1),
+            dns_ip: Ipv4Addr::new(10, 96, 0, 10),
+            port: 6443,
+            advertised: Some(Ipv4Addr::new(192, 0, 2, 7)),
+        };
+        let client = in_process::client(&api, "test");
+        Self { hands: Hands::new(client.clone()), client, store, facts, _dir: dir }
+    }
+
+    async fn bootstrap(&self) {
+        run(&self.client, &self.facts).await.unwrap();
+    }
+
+    async fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        let kind = kinds::by_plural(group, "v1", plural).unwrap();
+        self.hands.get(kind, &Key::new(namespace, name)).await.unwrap()
+    }
+
+    async fn service(&self, namespace: &str, name: &str) -> Value {
+        self.get("", "services", namespace, name).await.unwrap_or_else(|| panic!("no service {namespace}/{name}"))
+    }
+
+    async fn change(&self, object: &Value) {
+        self.hands.apply(&Write::replace(kind_of(object), None, object)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_new_cluster_gets_its_namespaces_and_services() {
+    let bed = Bed::new();
+    bed.bootstrap().await;
+    for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+        let namespace = bed.get("", "namespaces", "", name).await.unwrap();
+        assert_eq!(namespace["status"]["phase"], "Active", "{name}");
+    }
+    let server = bed.service("default", "kubernetes").await;
+    assert_eq!(server["spec"]["clusterIP"], "10.96.0.1");
+    let port = json!({ "name": "https", "protocol": "TCP", "port": 443, "targetPort": 6443 });
+    assert_eq!(server["spec"]["ports"], json!([port]));
+    let dns = bed.service("kube-system", "kube-dns").await;
+    assert_eq!(dns["spec"]["clusterIPs"], json!(["10.96.0.10"]));
+    assert_eq!(dns["spec"]["internalTrafficPolicy"], "Local");
+    assert_eq!(dns["spec"].get("selector"), None);
+    let ports = dns["spec"]["ports"].as_array().unwrap();
+    let ports: Vec<_> = ports.iter().map(|port| [&port["name"], &port["protocol"], &port["port"]]).collect();
+    assert_eq!(json!(ports), json!([["dns", "UDP", 53], ["dns-tcp", "TCP", 53]]));
+    assert_eq!(dns["metadata"]["labels"]["kubernetes.io/cluster-service"], "true");
+}
+
+#[tokio::test]
+async fn a_second_start_writes_nothing() {
+    let bed = Bed::new();
+    bed.bootstrap().await;
+    let revision = bed.store.revision().await.unwrap();
+    bed.bootstrap().await;
+    assert_eq!(bed.store.revision().await.unwrap(), revision);
+}
+
+#[tokio::test]
+async fn what_others_add_stays_and_what_they_break_is_mended() {
+    let bed = Bed::new();
+    bed.bootstrap().await;
+    let mut dns = bed.service("kube-system", "kube-dns").await;
+    dns["metadata"]["annotations"] = json!({ "mine": "yes" });
+    dns["spec"]["ports"][0]["targetPort"] = 5353.into();
+    dns["metadata"]["labels"] = json!({ "own": "label" });
+    bed.change(&dns).await;
+    bed.bootstrap().await;
+    let dns = bed.service("kube-system", "kube-dns").await;
+    assert_eq!(dns["metadata"]["annotations"]["mine"], "yes");
+    assert_eq!(dns["metadata"]["labels"]["own"], "label");
+    assert_eq!(dns["metadata"]["labels"]["k8s-app"], "kube-dns");
+    assert_eq!(dns["spec"]["ports"][0]["targetPort"], 53);
+}
+
+#[tokio::test]
+async fn another_address_of_dns_moves_its_service() {
+    let mut bed = Bed::new();
+    bed.bootstrap().await;
+    bed.facts.dns_ip = Ipv4Addr::new(10, 96, 0, 11);
+    bed.bootstrap().await;
+    assert_eq!(bed.service("kube-system", "kube-dns").await["spec"]["clusterIP"], "10.96.0.11");
+    // The former address is free again.
+    bed.facts.dns_ip = Ipv4Addr::new(10, 96, 0, 10);
+    bed.bootstrap().await;
+    assert_eq!(bed.service("kube-system", "kube-dns").await["spec"]["clusterIP"], "10.96.0.10");
+}
+
+#[tokio::test]
+async fn the_endpoint_of_the_server_follows_its_address() {
+    let mut bed = Bed::new();
+    for address in [Some("192.0.2.7"), Some("192.0.2.8"), None, Some("192.0.2.7")] {
+        bed.facts.advertised = address.map(|address| address.parse().unwrap());
+        bed.bootstrap().await;
+        let slice = bed.get("discovery.k8s.io", "endpointslices", "default", "kubernetes").await;
+        let endpoints = bed.get("", "endpoints", "default", "kubernetes").await;
+        let Some(address) = address else {
+            assert_eq!((slice, endpoints), (None, None));
+            continue;
+        };
+        let (slice, endpoints) = (slice.unwrap(), endpoints.unwrap());
+        assert_eq!(slice["endpoints"][0]["addresses"], json!([address]));
+        assert_eq!(slice["metadata"]["labels"]["kubernetes.io/service-name"], "kubernetes");
+        assert_eq!((&slice["ports"][0]["name"], &slice["ports"][0]["port"]), (&json!("https"), &json!(6443)));
+        assert_eq!(endpoints["subsets"][0]["addresses"], json!([{ "ip": address }]));
+        assert_eq!(endpoints["subsets"][0]["ports"][0]["port"], 6443);
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_comes_back() {
+    let bed = Bed::new();
+    bed.bootstrap().await;
+    let dns = bed.service("kube-system", "kube-dns").await;
+    bed.hands.apply(&Write::delete(kind_of(&dns), key_of(&dns), meta::uid(&dns))).await.unwrap();
+    let shutdown = CancellationToken::new();
+    // As after a failure, so that the next look is near.
+    let keeping = tokio::spawn(keep(bed.client.clone(), bed.facts.clone(), true, shutdown.clone()));
+    let back = async {
+        while bed.get("", "services", "kube-system", "kube-dns").await.is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PERIOD, back).await.expect("kube-dns does not come back");
+    shutdown.cancel();
+    keeping.await.unwrap();
+}

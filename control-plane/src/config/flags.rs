@@ -1,0 +1,149 @@
+//! The command line: what a person may say, with a sentence about each thing.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::Range;
+
+/// Kubernetes API server, controllers and scheduler in one process.
+#[derive(Debug, Parser)]
+#[command(name = "nodeplane-server", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Flags {
+    /// What to do; without it, the server runs.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// How the server runs.
+    #[command(flatten)]
+    pub run: RunFlags,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Write a kubeconfig with a new or the present certificate, mode 0600.
+    Kubeconfig {
+        /// For whom.
+        #[command(subcommand)]
+        who: Who,
+    },
+}
+
+/// Whom a kubeconfig is for.
+#[derive(Debug, Subcommand)]
+pub enum Who {
+    /// For an administrator, who may do everything.
+    Admin(KubeconfigFlags),
+    /// For the agent of a node.
+    Node {
+        /// The name of the node, as its agent is told.
+        name: String,
+        /// Where from and where to.
+        #[command(flatten)]
+        flags: KubeconfigFlags,
+    },
+}
+
+/// Where a kubeconfig comes from and where it goes.
+#[derive(Args, Debug)]
+pub struct KubeconfigFlags {
+    /// The server's state directory, with the certificate authority.
+    #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
+    pub state_dir: PathBuf,
+    /// Where the holder reaches the server.
+    #[arg(long, value_name = "https://HOST:PORT", default_value = "https://127.0.0.1:6443", value_parser = server_url)]
+    pub server: String,
+    /// The file to write; its directory must exist.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// How the server runs.
+#[derive(Args, Debug)]
+pub struct RunFlags {
+    /// Where the server keeps its keys, the administrator's kubeconfig and the embedded store.
+    /// Made (mode 0700) when it is missing.
+    #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
+    pub state_dir: PathBuf,
+    /// The address and port to serve HTTPS at; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:6443")]
+    pub listen: SocketAddr,
+    /// The address at which nodes and pods reach the server. Without it: the listen address, or
+    /// the address of the default route when the server listens at all addresses.
+    #[arg(long, value_name = "ADDR")]
+    pub advertise_address: Option<Ipv4Addr>,
+    /// Where objects are kept: in a file of the state directory, or in etcd.
+    #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
+    pub store: StoreKind,
+    /// The members of the etcd cluster, separated by commas.
+    #[arg(long, value_name = "URL,...", value_delimiter = ',', required_if_eq("store", "etcd"), value_parser = etcd_url)]
+    pub etcd_endpoints: Vec<String>,
+    /// What the keys of this cluster begin with, in either store.
+    #[arg(long, value_name = "PATH", default_value = "/registry", value_parser = prefix)]
+    pub etcd_prefix: String,
+    /// Who has signed the certificates of etcd (PEM), for https endpoints.
+    #[arg(long, value_name = "FILE")]
+    pub etcd_cafile: Option<PathBuf>,
+    /// The certificate to show to etcd (PEM).
+    #[arg(long, value_name = "FILE", requires = "etcd_keyfile", requires = "etcd_cafile")]
+    pub etcd_certfile: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "etcd_certfile")]
+    pub etcd_keyfile: Option<PathBuf>,
+    /// The range of the virtual addresses of Services.
+    #[arg(long, value_name = "RANGE", default_value = "10.96.0.0/16")]
+    pub service_cidr: Range,
+    /// The range of the addresses of pods; every node gets a /24 of it.
+    #[arg(long, value_name = "RANGE", default_value = "10.244.0.0/16")]
+    pub cluster_cidr: Range,
+    /// The virtual address of the cluster's DNS. Without it: the 10th of the service range.
+    #[arg(long, value_name = "ADDR")]
+    pub cluster_dns: Option<Ipv4Addr>,
+    /// A further name or address under which clients reach the server. Repeatable.
+    #[arg(long, value_name = "NAME|ADDR", value_parser = san)]
+    pub tls_san: Vec<String>,
+    /// What is logged, in the form of `RUST_LOG`.
+    #[arg(long, value_name = "FILTER", env = "NODEPLANE_LOG", default_value = "info")]
+    pub log: String,
+}
+
+/// Where objects are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StoreKind {
+    /// In one file; for one server.
+    Embedded,
+    /// In etcd.
+    Etcd,
+}
+
+/// As distributions have it.
+const STATE_DIR: &str = "/var/lib/nodeplane/server";
+
+fn server_url(text: &str) -> Result<String, String> {
+    let is_usable = text
+        .parse::<http::Uri>()
+        .is_ok_and(|url| url.scheme_str() == Some("https") && url.host().is_some_and(|host| !host.is_empty()));
+    if is_usable { Ok(text.trim_end_matches('/').to_owned()) } else { Err("write https://HOST:PORT".to_owned()) }
+}
+
+fn etcd_url(text: &str) -> Result<String, String> {
+    let is_usable = text.parse::<http::Uri>().is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
+    });
+    if is_usable { Ok(text.to_owned()) } else { Err("write http://HOST:PORT or https://HOST:PORT".to_owned()) }
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    let path = text.trim_end_matches('/');
+    let is_path = path.starts_with('/') && !path.contains("//");
+    if is_path { Ok(path.to_owned()) } else { Err("write a path such as /registry".to_owned()) }
+}
+
+fn san(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    if text.parse::<IpAddr>().is_ok() || nodeplane_api::names::subdomain(name).is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err("write a host name in lower case, such as api.example.com, or an address".to_owned())
+}

@@ -1,0 +1,157 @@
+use clap::Parser;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Flags, String> {
+    let words = std::iter::once("nodeplane-server").chain(line.split_whitespace());
+    Flags::try_parse_from(words).map_err(|error| error.to_string())
+}
+
+/// The configuration that a command line gives, or what it says instead.
+fn config(line: &str) -> Result<Config, String> {
+    Config::try_from(parse(line)?.run).map_err(|error| error.to_string())
+}
+
+fn refused(line: &str) -> String {
+    config(line).expect_err(line)
+}
+
+#[test]
+fn without_flags_it_is_a_cluster_of_one_server() {
+    let config = config("").unwrap();
+    assert_eq!(config.state.path(), Path::new("/var/lib/nodeplane/server"));
+    assert_eq!(config.listen.to_string(), "0.0.0.0:6443");
+    assert_eq!(config.store, StoreConfig::Embedded);
+    assert_eq!(config.prefix, "/registry");
+    assert_eq!(
+        (config.services.to_string().as_str(), config.pods.to_string().as_str()),
+        ("10.96.0.0/16", "10.244.0.0/16")
+    );
+    assert_eq!(
+        (config.server_ip.to_string().as_str(), config.dns_ip.to_string().as_str()),
+        ("10.96.0.1", "10.96.0.10")
+    );
+    assert_eq!(config.advertise, None);
+}
+
+#[test]
+fn own_addresses_follow_the_service_range() {
+    let config = config("--service-cidr 192.168.128.0/28 --cluster-dns 192.168.128.5").unwrap();
+    assert_eq!(config.server_ip.to_string(), "192.168.128.1");
+    assert_eq!(config.dns_ip.to_string(), "192.168.128.5");
+}
+
+#[test]
+fn a_bad_value_is_named_with_what_would_be_right() {
+    for (line, flag, sentence) in [
+        (
+            "--service-cidr 10.96.0.0",
+            "--service-cidr",
+            "there is no prefix length; write an IPv4 range such as 10.96.0.0/16",
+        ),
+        ("--service-cidr 10.96.0.0/33", "--service-cidr", "\"33\" is no prefix length from 0 to 32"),
+        ("--service-cidr fd00::/64", "--service-cidr", "\"fd00::\" is no IPv4 address"),
+        ("--cluster-cidr 10.244.3.0/16", "--cluster-cidr", "write the range as 10.244.0.0/16"),
+        ("--store etcd", "--etcd-endpoints", "required"),
+        (
+            "--store etcd --etcd-endpoints 127.0.0.1:2379",
+            "--etcd-endpoints",
+            "write http://HOST:PORT or https://HOST:PORT",
+        ),
+        ("--store paper", "--store", "embedded, etcd"),
+        ("--etcd-prefix registry", "--etcd-prefix", "write a path such as /registry"),
+        ("--etcd-keyfile k", "--etcd-certfile", "required"),
+        ("--tls-san API_1", "--tls-san", "write a host name in lower case"),
+        ("--listen 6443", "--listen", "invalid socket address"),
+        ("kubeconfig admin --server 127.0.0.1:6443 --out f", "--server", "write https://HOST:PORT"),
+    ] {
+        let said = parse(line).expect_err(line);
+        assert!(said.contains(flag) && said.contains(sentence), "{line}: {said}");
+    }
+}
+
+#[test]
+fn flags_that_do_not_fit_together_are_refused() {
+    for (line, sentence) in [
+        (
+            "--service-cidr 10.96.0.0/30",
+            "--service-cidr 10.96.0.0/30: the range is too small; choose a prefix length from 8 to 28",
+        ),
+        (
+            "--cluster-cidr 10.0.0.0/7",
+            "--cluster-cidr 10.0.0.0/7: the range is too large; choose a prefix length from 8 to 24",
+        ),
+        (
+            "--service-cidr 10.244.8.0/24",
+            "--service-cidr 10.244.8.0/24: the range shares addresses with --cluster-cidr 10.244.0.0/16; \
+             choose ranges that do not overlap",
+        ),
+        (
+            "--cluster-dns 10.97.0.10",
+            "--cluster-dns 10.97.0.10: the address is not in --service-cidr 10.96.0.0/16; choose another one, such as \
+             10.96.0.10",
+        ),
+        (
+            "--cluster-dns 10.96.0.1",
+            "--cluster-dns 10.96.0.1: the address is the API server's own; choose another one, such as 10.96.0.10",
+        ),
+        (
+            "--cluster-dns 10.96.255.255",
+            "--cluster-dns 10.96.255.255: the first and the last address of a range are never given out; choose another \
+             one, such as 10.96.0.10",
+        ),
+        (
+            "--advertise-address 127.0.0.1",
+            "--advertise-address 127.0.0.1: a loopback address means another machine on every machine; give an address \
+             of this machine, or leave the flag out",
+        ),
+        ("--etcd-endpoints http://127.0.0.1:1", "--etcd-endpoints: the store is embedded; add --store etcd"),
+        (
+            "--store etcd --etcd-endpoints https://127.0.0.1:1",
+            "--etcd-endpoints https://127.0.0.1:1: nothing says who has signed etcd's certificates; add --etcd-cafile",
+        ),
+        (
+            "--store etcd --etcd-endpoints http://127.0.0.1:1 --etcd-cafile ca",
+            "--etcd-endpoints http://127.0.0.1:1: certificates are for https; write https://, or drop --etcd-cafile",
+        ),
+    ] {
+        assert_eq!(refused(line), sentence);
+    }
+}
+
+#[test]
+fn etcd_is_reached_as_the_flags_say() {
+    let config = config(
+        "--store etcd --etcd-endpoints https://a:2379,https://b:2379 --etcd-prefix /clusters/one/ --etcd-cafile ca \
+         --etcd-certfile c --etcd-keyfile k",
+    )
+    .unwrap();
+    assert_eq!(config.prefix, "/clusters/one");
+    let endpoints = vec!["https://a:2379".to_owned(), "https://b:2379".to_owned()];
+    assert_eq!(config.store, StoreConfig::Etcd { endpoints, tls: Some(("ca".into(), Some(("c".into(), "k".into())))) });
+}
+
+#[test]
+fn a_kubeconfig_is_for_an_administrator_or_a_node() {
+    let flags = parse("kubeconfig node n1 --server https://127.0.0.1:6443/ --state-dir /s --out /o").unwrap();
+    let Some(Verb::Kubeconfig { who: Who::Node { name, flags } }) = flags.verb else { panic!("{:?}", flags.verb) };
+    assert_eq!((name.as_str(), flags.server.as_str()), ("n1", "https://127.0.0.1:6443"));
+    assert_eq!((flags.state_dir, flags.out), (PathBuf::from("/s"), PathBuf::from("/o")));
+    let flags = parse("kubeconfig admin --out /o").unwrap();
+    assert!(matches!(flags.verb, Some(Verb::Kubeconfig { who: Who::Admin(_) })));
+    assert!(parse("kubeconfig admin").expect_err("no file").contains("--out"));
+}
+
+#[test]
+fn every_flag_has_help() {
+    use clap::CommandFactory;
+    fn check(command: &clap::Command) {
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+        }
+        command.get_subcommands().for_each(check);
+    }
+    let command = Flags::command();
+    command.clone().debug_assert();
+    check(&command);
+}

@@ -1,0 +1,150 @@
+//! The whole server: store, registry, API, controllers and scheduler in one process.
+//!
+//! In: a [`Config`]. Out: a running cluster control plane, until it is told to stop. Everything
+//! is made in the order in which it depends on each other, and ends in the opposite one. This is
+//! wiring: what the parts do is theirs.
+
+mod advertise;
+mod credentials;
+mod storage;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use rustls::ServerConfig;
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    bootstrap,
+    config::Config,
+    controllers::{self, ControllerConfig, caches::Caches},
+    http::{self, Api, in_process, objects::Objects, openapi::Documents},
+    registry::{Registry, RegistryConfig},
+    scheduler,
+    store::watch_cache::WatchCache,
+};
+
+pub use credentials::write_kubeconfig;
+
+/// How long the store may take to be listed at start.
+const LISTED_WITHIN: Duration = Duration::from_secs(60);
+/// How long controllers may take to finish what they are writing.
+const SETTLED_WITHIN: Duration = Duration::from_secs(5);
+
+/// A server that accepts connections as soon as it runs.
+pub struct Server {
+    api: Arc<Api>,
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    controllers: ControllerConfig,
+    own: bootstrap::Facts,
+    is_bootstrapped: bool,
+}
+
+impl Server {
+    /// Opens everything; when this returns, the server is ready to serve.
+    ///
+    /// # Errors
+    /// When a part cannot be had; the message says which flag leads to it.
+    pub async fn start(config: &Config) -> Result<Self> {
+        let started = Instant::now();
+        let store = storage::open(config).await?;
+        let listener = bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let advertised = advertise::choose(address, config.advertise);
+        if advertised.is_none() {
+            warn!(%address, "pods cannot reach this server; --advertise-address names an address that they can");
+        }
+        let credentials = credentials::prepare(config, address, advertised)?;
+
+        let cache = WatchCache::start(store.clone(), &format!("{}/", config.prefix));
+        let registry = RegistryConfig { store_prefix: config.prefix.clone(), service_cidr: config.services.pair() };
+        let registry = Arc::new(Registry::new(store.clone(), registry));
+        registry.repair().await.context("comparing addresses and Services")?;
+        cache.wait_until(0, LISTED_WITHIN).await.context("listing the store")?;
+
+        let api = Arc::new(Api {
+            objects: Objects::new(store, cache, &config.prefix),
+            registry,
+            address: advertise::reached_at(address, advertised).to_string(),
+            agents: credentials.agents,
+            stop: CancellationToken::new(),
+            documents: Documents::default(),
+        });
+        let own =
+            bootstrap::Facts { server_ip: config.server_ip, dns_ip: config.dns_ip, port: address.port(), advertised };
+        let result = bootstrap::run(&in_process::client(&api, "system:apiserver"), &own).await;
+        if let Err(error) = &result {
+            error!(%error, "the cluster's own objects are not as they should be");
+        }
+        let controllers = ControllerConfig { root_ca: credentials.ca_pem, pod_cidr: config.pods.pair() };
+        info!(%address, took = ?started.elapsed(), "ready");
+        Ok(Self { api, listener, tls: credentials.tls, controllers, own, is_bootstrapped: result.is_ok() })
+    }
+
+    /// Where the server listens.
+    ///
+    /// # Errors
+    /// When the socket is not one any more.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop`, then lets what is under way end.
+    ///
+    /// # Errors
+    /// When a part ends by itself.
+    pub async fn run(self, stop: CancellationToken) -> Result<()> {
+        let Self { api, listener, tls, controllers, own, is_bootstrapped } = self;
+        let mut serving = tokio::spawn(http::server::serve(api.clone(), listener, tls));
+        let settle = CancellationToken::new();
+        let mut clients = JoinSet::new();
+        let client = in_process::client(&api, "system:kube-controller-manager");
+        let caches = Caches::start(&client);
+        clients.spawn(controllers::run_with(client, caches.clone(), controllers, settle.clone()));
+        let client = in_process::client(&api, "system:kube-scheduler");
+        clients.spawn(scheduler::run(client, caches, settle.clone()));
+        let client = in_process::client(&api, "system:apiserver");
+        clients.spawn(bootstrap::keep(client, own, !is_bootstrapped, settle.clone()));
+        clients.spawn(repair(api.registry.clone(), settle.clone()));
+
+        let outcome = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            ended = &mut serving => Err(anyhow!("the server ended by itself: {ended:?}")),
+            Some(ended) = clients.join_next() => Err(anyhow!("a controller ended by itself: {ended:?}")),
+        };
+        info!("stopping");
+        // Whoever writes through the API ends before the API does.
+        settle.cancel();
+        let settled = async { while clients.join_next().await.is_some() {} };
+        if tokio::time::timeout(SETTLED_WITHIN, settled).await.is_err() {
+            warn!("some controllers did not end in time");
+        }
+        api.stop.cancel();
+        if !serving.is_finished() {
+            serving.await.context("the server broke while it ended")?;
+        }
+        info!("stopped");
+        outcome
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("--listen {address}: cannot listen there; is another server running?"))
+}
+
+/// Compares claims and Services now and then: what a crash left behind goes.
+async fn repair(registry: Arc<Registry>, settle: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Registry::REPAIR_PERIOD) => {}
+            () = settle.cancelled() => return,
+        }
+        if let Err(error) = registry.repair().await {
+            warn!(%error, "comparing addresses and Services failed");
+        }
+    }
+}

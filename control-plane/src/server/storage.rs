@@ -1,0 +1,61 @@
+//! Opens the store that the configuration names.
+
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
+
+use anyhow::{Context, Result, anyhow};
+use tracing::info;
+
+use crate::{
+    config::{Config, StateDir, StoreConfig},
+    store::{
+        Store,
+        embedded::{EmbeddedStore, OpenError},
+        etcd::{EtcdOptions, EtcdStore, EtcdTls},
+    },
+};
+
+/// Makes the state directory if need be, and opens the store.
+pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>> {
+    let dir = config.state.path();
+    make_private(dir).with_context(|| format!("--state-dir {}: cannot be made", dir.display()))?;
+    match &config.store {
+        StoreConfig::Embedded => embedded(&config.state).await,
+        StoreConfig::Etcd { endpoints, tls } => {
+            let mut options = EtcdOptions::new(endpoints);
+            if let Some((ca, identity)) = tls {
+                let identity = identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
+                options.tls =
+                    Some(EtcdTls::read(ca, identity).context("--etcd-cafile, --etcd-certfile, --etcd-keyfile")?);
+            }
+            etcd(&options).await
+        }
+    }
+}
+
+/// A directory that is there keeps its mode.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+async fn embedded(state: &StateDir) -> Result<Arc<dyn Store>> {
+    let path = state.store();
+    let shown = path.display().to_string();
+    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&path)).await?;
+    let store = opened.map_err(|error| {
+        let remedy = match error {
+            OpenError::InUse(_) => "stop that server, or give this one a --state-dir of its own",
+            OpenError::Failed { .. } => "--state-dir must be on a writable disk with room, and the file whole",
+        };
+        anyhow!("{error}; {remedy}")
+    })?;
+    info!(path = shown, "opened the embedded store");
+    Ok(Arc::new(store))
+}
+
+async fn etcd(options: &EtcdOptions) -> Result<Arc<dyn Store>> {
+    let endpoints = options.endpoints.join(",");
+    let store = EtcdStore::connect(options).await;
+    let store = store.with_context(|| format!("--etcd-endpoints {endpoints}: is etcd running there?"))?;
+    info!(endpoints, "connected to etcd");
+    Ok(Arc::new(store))
+}
