@@ -121,3 +121,6 @@ impl Drop for Dns {
         self.observer.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;

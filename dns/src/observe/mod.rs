@@ -5,6 +5,8 @@
 //! nothing waits for more. One task writes, readers never block. Never changes the cluster.
 
 mod convert;
+#[cfg(test)]
+pub(crate) mod fake;
 
 use std::{
     collections::{BTreeSet, HashMap},

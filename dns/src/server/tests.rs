@@ -249,7 +249,7 @@ async fn a_malformed_packet_is_a_format_error() {
     let circle = [&good[..12], &[0xc0, 12, 0, 1, 0, 1]].concat();
     for packet in [&good[..good.len() - 1], &circle[..]] {
         let answer = server.packet(packet).await;
-        assert_eq!((&answer[..2], answer[3] & 0x0f), (&good[..2], u8::from(ResponseCode::FormErr.low())));
+        assert_eq!((&answer[..2], answer[3] & 0x0f), (&good[..2], ResponseCode::FormErr.low()));
         assert_eq!(answer.len(), 12, "only a header");
     }
 }
