@@ -1,10 +1,51 @@
 //! Takes the network away, whatever is left of it.
 
-use std::path::Path;
+use std::{net::Ipv4Addr, path::Path};
 
+use async_trait::async_trait;
 use tracing::{debug, info};
 
 use super::{Error, Result, firewall, guard, names, netlink::Netlink, state::State};
+use crate::pods::network::{NetworkError, PodNetwork};
+
+/// The network of an agent that goes for good: pods can leave it and do nothing else.
+pub struct Disconnector(Netlink);
+
+impl Disconnector {
+    /// Looks at this machine's links.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open() -> Result<Self> {
+        Ok(Self(Netlink::open()?))
+    }
+
+    async fn remove(&self, link: &str) -> Result<()> {
+        match self.0.link(link).await? {
+            Some(link) => self.0.delete_link(link.index).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl PodNetwork for Disconnector {
+    async fn adopt(&self, _uid: &str, _address: Ipv4Addr) {}
+
+    async fn address(&self, _uid: &str) -> std::result::Result<Ipv4Addr, NetworkError> {
+        Err(NetworkError("the pod network is being removed".into()))
+    }
+
+    async fn connect(&self, _uid: &str, _address: Ipv4Addr, _pid: i32) -> std::result::Result<(), NetworkError> {
+        Err(NetworkError("the pod network is being removed".into()))
+    }
+
+    async fn disconnect(&self, uid: &str) -> std::result::Result<(), NetworkError> {
+        self.remove(&names::link(uid)).await.map_err(|error| NetworkError(error.to_string()))
+    }
+
+    async fn release(&self, _uid: &str) {}
+}
 
 /// Removes links, rules, addresses and routes, and restores what the machine did before. Goes on after a failure; the
 /// routes that lead nowhere go last. No pod may run any more.

@@ -21,7 +21,7 @@ mod state;
 pub mod sysctl;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::Ipv4Addr,
     path::PathBuf,
@@ -31,7 +31,7 @@ use std::{
 use async_trait::async_trait;
 use tracing::{debug, info, warn};
 
-pub use self::cleanup::cleanup;
+pub use self::cleanup::{Disconnector, cleanup};
 use self::{
     addresses::{AddressError, Addresses},
     cidr::Cidr,
@@ -201,6 +201,11 @@ impl Network {
     /// The node's pod range.
     pub fn range(&self) -> Cidr {
         self.range
+    }
+
+    /// The addresses in use, with the links that have or shall have them.
+    pub fn in_use(&self) -> BTreeMap<Ipv4Addr, String> {
+        self.addresses().in_use().clone()
     }
 
     /// Puts back what other programs have removed meanwhile. To be done now and then.

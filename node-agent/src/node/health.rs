@@ -18,14 +18,25 @@ pub enum Part {
     Services,
     /// The DNS server of this node.
     Dns,
+    /// What the API server calls.
+    Server,
 }
 
-const PARTS: [Part; 4] = [Part::Runtime, Part::Network, Part::Services, Part::Dns];
+/// All of them.
+pub const PARTS: [Part; 5] = [Part::Runtime, Part::Network, Part::Services, Part::Dns, Part::Server];
 
-/// What is wrong with each part; nothing with those that are well.
+/// How a part is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Starting,
+    Well,
+    Unwell(String),
+}
+
+/// How all parts are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    complaints: [Option<String>; PARTS.len()],
+    states: [State; PARTS.len()],
 }
 
 /// A board that every part writes to. Clones are the same board.
@@ -35,15 +46,14 @@ pub struct Health(Arc<watch::Sender<Report>>);
 impl Default for Health {
     /// No part has started.
     fn default() -> Self {
-        let complaints = PARTS.map(|_| Some("has not started yet".to_owned()));
-        Self(Arc::new(watch::Sender::new(Report { complaints })))
+        Self(Arc::new(watch::Sender::new(Report { states: PARTS.map(|_| State::Starting) })))
     }
 }
 
 impl Health {
     /// A part is well.
     pub fn well(&self, part: Part) {
-        if self.set(part, None) {
+        if self.set(part, State::Well) {
             info!(part = part.name(), "well");
         }
     }
@@ -51,7 +61,7 @@ impl Health {
     /// A part is not well.
     pub fn unwell(&self, part: Part, reason: impl Into<String>) {
         let reason = reason.into();
-        if self.set(part, Some(reason.clone())) {
+        if self.set(part, State::Unwell(reason.clone())) {
             warn!(part = part.name(), reason, "not well");
         }
     }
@@ -61,11 +71,11 @@ impl Health {
         self.0.subscribe()
     }
 
-    fn set(&self, part: Part, complaint: Option<String>) -> bool {
+    fn set(&self, part: Part, state: State) -> bool {
         self.0.send_if_modified(|report| {
-            let known = &mut report.complaints[part as usize];
-            let news = *known != complaint;
-            *known = complaint;
+            let known = &mut report.states[part as usize];
+            let news = *known != state;
+            *known = state;
             news
         })
     }
@@ -74,7 +84,16 @@ impl Health {
 impl Report {
     /// What is wrong with a part.
     pub fn of(&self, part: Part) -> Option<&str> {
-        self.complaints[part as usize].as_deref()
+        match &self.states[part as usize] {
+            State::Starting => Some("has not started yet"),
+            State::Well => None,
+            State::Unwell(reason) => Some(reason),
+        }
+    }
+
+    /// Whether a part has not said yet how it is.
+    pub fn is_early(&self) -> bool {
+        self.states.contains(&State::Starting)
     }
 
     /// What is wrong with all parts, in one line; nothing when they are well.
@@ -93,6 +112,7 @@ impl Part {
             Self::Network => "pod network",
             Self::Services => "service plane",
             Self::Dns => "cluster DNS",
+            Self::Server => "server",
         }
     }
 }
@@ -104,9 +124,10 @@ mod tests {
     #[test]
     fn a_part_that_has_not_said_anything_is_not_well() {
         let health = Health::default();
-        for part in [Part::Runtime, Part::Network, Part::Services] {
+        for part in PARTS.into_iter().filter(|part| *part != Part::Dns) {
             health.well(part);
         }
+        assert!(health.watch().borrow().is_early());
         let report = health.watch().borrow().clone();
         assert_eq!(report.complaint().as_deref(), Some("cluster DNS: has not started yet"));
         assert_eq!(report.of(Part::Network), None);
@@ -123,6 +144,7 @@ mod tests {
         assert!(!watch.has_changed().expect("open"));
         health.unwell(Part::Runtime, "no answer");
         health.unwell(Part::Network, "no range");
+        assert!(!watch.borrow().is_early());
         let told = watch.borrow_and_update().complaint();
         assert_eq!(told.as_deref(), Some("container runtime: no answer; pod network: no range"));
     }

@@ -8,7 +8,7 @@ use std::{
     future::pending,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -44,6 +44,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The pause after a write, which makes one of several changes.
 const REST: Duration = Duration::from_millis(100);
 
+/// For so long a node that was ready before the agent started is not called unready because a part has not started.
+const EARLY: Duration = Duration::from_secs(10);
+
 /// Keeps one node.
 pub struct Keeper {
     identity: Identity,
@@ -54,6 +57,7 @@ pub struct Keeper {
     api: Api<Node>,
     informer: Arc<Informer<Node>>,
     runtime: Mutex<String>,
+    started: Instant,
 }
 
 /// The range of pod addresses that the server has given a node.
@@ -71,7 +75,7 @@ impl Keeper {
         informer: Arc<Informer<Node>>,
     ) -> Self {
         let (facts, api) = (Facts::read(&folder), Api::all(client.clone()));
-        Self { identity, facts, folder, health, api, informer, runtime: Mutex::default() }
+        Self { identity, facts, folder, health, api, informer, runtime: Mutex::default(), started: Instant::now() }
     }
 
     /// What the machine is.
@@ -139,6 +143,9 @@ impl Keeper {
     async fn look(&self, known_range: Option<String>) -> kube::Result<()> {
         let Some(node) = self.node() else { return self.register(known_range).await };
         self.label(&node).await?;
+        if self.health.watch().borrow().is_early() && self.started.elapsed() < EARLY {
+            return Ok(());
+        }
         let before = node.status.clone().unwrap_or_default();
         let now = Timestamp::now();
         let wanted = self.status(before.conditions.as_deref().unwrap_or_default(), now);

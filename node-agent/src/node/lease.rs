@@ -76,7 +76,10 @@ async fn renew_once(api: &Api<Lease>, name: &str, node: &impl Fn() -> Option<Nod
         other => return other.map(drop),
     }
     // It goes when the Node goes, so there must be one.
-    let Some(node) = node() else { return Ok(debug!("no lease yet: the node is not registered")) };
+    let Some(node) = node() else {
+        debug!("no lease yet: the node is not registered");
+        return Ok(());
+    };
     let metadata = ObjectMeta {
         name: Some(name.to_owned()),
         owner_references: node.owner_ref(&()).map(|owner| vec![owner]),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     facts::{Facts, Pressure},
-    health::{Health, Part},
+    health::{Health, PARTS, Part},
     object::Reading,
     *,
 };
@@ -43,9 +43,7 @@ fn facts() -> Facts {
 
 fn healthy() -> Health {
     let health = Health::default();
-    for part in [Part::Runtime, Part::Network, Part::Services, Part::Dns] {
-        health.well(part);
-    }
+    PARTS.iter().for_each(|part| health.well(*part));
     health
 }
 
@@ -148,9 +146,7 @@ impl Stage {
     }
 
     fn well(&self) {
-        for part in [Part::Runtime, Part::Network, Part::Services, Part::Dns] {
-            self.health.well(part);
-        }
+        PARTS.iter().for_each(|part| self.health.well(*part));
     }
 }
 
@@ -185,6 +181,35 @@ async fn a_node_is_registered_unready_and_becomes_ready() {
     until("the reason", || stage.ready() == ("False".into(), "service plane: the probe was not translated".into()))
         .await;
     assert_eq!(stage.node()["status"]["nodeInfo"]["containerRuntimeVersion"], "docker://20.10.24");
+}
+
+#[tokio::test]
+async fn a_restart_does_not_make_a_ready_node_unready() {
+    let first = Stage::start(Fake::default(), None);
+    first.well();
+    until("a ready node", || first.ready().0 == "True").await;
+    first.stop.cancel();
+    let since = |stage: &Stage| {
+        let conditions = stage.node()["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready").unwrap_or_default();
+        ready["lastTransitionTime"].clone()
+    };
+    let (before, writes) = (since(&first), first.api.requests().len());
+    // The clock of conditions counts seconds.
+    sleep(Duration::from_millis(1100)).await;
+    let second = Stage::start(first.api.clone(), None);
+    for part in PARTS {
+        until("the node is seen", || second.keeper.node().is_some()).await;
+        for _ in 0..50 {
+            yield_now().await;
+        }
+        second.health.well(part);
+    }
+    second.health.unwell(Part::Runtime, "gone");
+    until("an unready node", || second.ready().0 == "False").await;
+    assert_ne!(since(&second), before);
+    let patches = second.api.requests().split_off(writes).iter().filter(|request| request.starts_with("PATCH")).count();
+    assert_eq!(patches, 1, "{:?}", second.api.requests());
 }
 
 #[tokio::test]

@@ -1,0 +1,70 @@
+//! Leaves the machine as if no agent had ever run.
+
+use std::{fs, io, time::Duration};
+
+use anyhow::bail;
+use tracing::info;
+
+use super::{lock, make_state_dir, node_name};
+use crate::{
+    config::Flags,
+    dataplane::bpf,
+    net,
+    pods::{self, paths::Paths, runtime::docker::DockerRuntime},
+    server,
+};
+
+/// How long to wait for an agent that is ending.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Removes containers, programs, links, rules and routes, in this order: what could still send something goes before
+/// what keeps it from leaving. Goes on after a failure.
+///
+/// # Errors
+/// Everything that could not be removed.
+pub async fn cleanup(flags: &Flags) -> anyhow::Result<()> {
+    make_state_dir(&flags.state_dir)?;
+    let alone = lock(&flags.state_dir, PATIENCE)?;
+    let mut problems = remove_pods(flags).await;
+    problems.extend(bpf::cleanup(&flags.bpffs).err().map(|error| error.to_string()));
+    problems.extend(net::cleanup(&flags.state_dir).await.iter().map(ToString::to_string));
+    drop(alone);
+    problems.extend(remove_files(flags).err().map(|error| error.to_string()));
+    if problems.is_empty() {
+        info!("nothing of the agent is left");
+        return Ok(());
+    }
+    bail!("not everything could be removed:\n  {}", problems.join("\n  "));
+}
+
+async fn remove_pods(flags: &Flags) -> Vec<String> {
+    let name = match node_name(flags) {
+        Ok(name) => name,
+        Err(error) => return vec![error.to_string()],
+    };
+    let cgroup_parent = flags.container_cgroup_parent.clone();
+    let runtime = match DockerRuntime::connect(&flags.docker_host, &name, cgroup_parent).await {
+        Ok(runtime) => runtime,
+        Err(error) => return vec![error.to_string()],
+    };
+    let network = match net::Disconnector::open() {
+        Ok(network) => network,
+        Err(error) => return vec![error.to_string()],
+    };
+    let removed = pods::cleanup(&runtime, &Paths::new(&flags.state_dir), &network).await;
+    removed.err().map(|error| error.problems).unwrap_or_default()
+}
+
+/// Files of the agent's own. A folder that holds others' files stays.
+fn remove_files(flags: &Flags) -> io::Result<()> {
+    for path in [server::socket(&flags.state_dir), flags.state_dir.join("agent.lock")] {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    match fs::remove_dir(&flags.state_dir) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+        _ => Ok(()),
+    }
+}
