@@ -126,7 +126,7 @@ impl Drop for Bed {
 }
 
 /// A call under construction.
-pub(in crate::http) struct Ask(pub(super) Call);
+pub(in crate::http) struct Ask(pub(in crate::http) Call);
 
 impl Ask {
     /// `path` may have a query.

@@ -7,6 +7,7 @@ mod creating;
 mod deleting;
 mod kinds;
 mod logs;
+mod network;
 mod parts;
 mod patching;
 mod platform;

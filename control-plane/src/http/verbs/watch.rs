@@ -104,6 +104,8 @@ struct Asked {
     /// Whether a bookmark tells where the present state ends.
     marks_initial_end: bool,
     within: Duration,
+    /// Time between two bookmarks.
+    bookmark_every: Duration,
 }
 
 impl Asked {
@@ -127,6 +129,7 @@ impl Asked {
             bookmarks: query.flag("allowWatchBookmarks"),
             marks_initial_end: initial == Some(true),
             within: Duration::from_secs(seconds),
+            bookmark_every: BOOKMARK_EVERY,
         })
     }
 }
@@ -165,7 +168,7 @@ impl Following {
     fn run(mut self, initial: Vec<Object>, mut watch: Watch) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
         async_stream::stream! {
             let mut ends = std::pin::pin!(sleep(self.asked.within));
-            let mut bookmarks = interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
+            let mut bookmarks = interval_at(Instant::now() + self.asked.bookmark_every, self.asked.bookmark_every);
             for piece in self.present(&initial, watch.revision()) {
                 yield Ok(piece);
             }
@@ -220,3 +223,6 @@ impl Following {
         pieces
     }
 }
+
+#[cfg(test)]
+mod tests;
