@@ -143,7 +143,7 @@ fn in_namespace<C: Deref<Target = Cluster>>(
 ) -> Result<(), String> {
     let namespace = scenario.namespace();
     let played = catch_unwind(AssertUnwindSafe(|| {
-        cluster.run(&["create", "namespace", &namespace])?;
+        cluster.create_namespace(&namespace)?;
         act(&mut cluster, &namespace)
     }));
     let played = played.unwrap_or_else(|panic| Err(anyhow!(words(panic.as_ref()))));

@@ -6,6 +6,7 @@ use nodeplane_tests::bed::{
     process::Process,
     wait,
 };
+use serde_json::json;
 
 use super::{hello, objects::CONFIG, pod_names, scenarios, shell_pod};
 
@@ -28,7 +29,7 @@ fn apply_twice_is_unchanged_and_prunes_removed_fields(cluster: &Cluster, ns: &st
     ensure!(second == "configmap/c unchanged\n", "{second}");
     cluster.apply(ns, &CONFIG.replace(", l: w", ""))?;
     let data = &cluster.get_in(ns, "configmap", "c")?["data"];
-    ensure!(*data == serde_json::json!({"k": "v"}), "{data}");
+    ensure!(*data == json!({"k": "v"}), "{data}");
     // Defaults and allocations of the server do not count as changes either.
     cluster.apply(ns, &hello(1))?;
     cluster.rollout(ns, "hello")?;
@@ -165,12 +166,10 @@ fn events_tell_a_pods_life(cluster: &Cluster, ns: &str) -> Result<()> {
 }
 
 fn expose_makes_a_service(cluster: &Cluster, ns: &str) -> Result<()> {
-    cluster.run(&["create", "deployment", "made", "-n", ns, "--image=nodeplane/hello:1", "--port=8080"])?;
-    cluster.run(&["expose", "deployment", "made", "-n", ns, "--port=80", "--target-port=8080"])?;
-    cluster.run(&["rollout", "status", "-n", ns, "deployment/made", "--timeout=60s"])?;
-    let row = cluster.run(&["get", "-n", ns, "service", "made", "--no-headers"])?;
-    ensure!(row.contains("ClusterIP") && row.contains("80/TCP"), "{row}");
-    cluster.run(&["delete", "-n", ns, "deployment,service", "made", "--grace-period=1"])?;
+    cluster.apply(ns, &hello(0))?;
+    cluster.run(&["expose", "deployment", "hello", "-n", ns, "--name=made", "--port=80", "--target-port=8080"])?;
+    let made = &cluster.get_in(ns, "service", "made")?["spec"];
+    ensure!(made["selector"] == json!({ "app": "hello" }) && made["ports"][0]["targetPort"] == 8080, "{made}");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use nodeplane_tests::bed::{
 };
 use serde_json::{Value, json};
 
-use super::{hello, pod_names, ready_endpoints, scenarios, services::serve_hello};
+use super::{hello, objects::CONFIG, pod_names, ready_endpoints, scenarios, services::serve_hello};
 use crate::probe::{From, Loop, all_answered, ask};
 
 scenarios![
@@ -107,7 +107,7 @@ fn a_watch_from_before_the_server_started_ends_with_410(cluster: &mut Cluster, n
     let path = format!("/api/v1/namespaces/{ns}/configmaps");
     let before = cluster.raw_json(&path, &[])?;
     let revision = before["metadata"]["resourceVersion"].as_str().context("no revision")?;
-    cluster.run(&["create", "configmap", "c", "-n", ns])?;
+    cluster.apply(ns, CONFIG)?;
     cluster.kill("server")?;
     cluster.start_server()?;
     let event = cluster.raw_json(&format!("{path}?watch=1&resourceVersion={revision}"), &[])?;
@@ -124,14 +124,12 @@ fn a_store_that_was_away_comes_back(cluster: &mut Cluster, ns: &str) -> Result<(
         cluster.start_server()?;
     } else {
         cluster.kill("etcd")?;
-        let create = ["create", "configmap", "early", "-n", ns, "--request-timeout=3s"];
-        let refused = cluster.kubectl(&create)?.failure()?;
+        let args = ["create", "-n", ns, "-f", "-", "--request-timeout=3s"];
+        let refused = cluster.kubectl_with_input(&args, CONFIG)?.failure()?;
         ensure!(!refused.contains("created"), "{refused}");
         cluster.start_etcd()?;
     }
-    wait::eventually("writes are taken again", PATIENCE, || {
-        cluster.run(&["create", "configmap", "late", "-n", ns, "--request-timeout=3s"])
-    })?;
+    wait::eventually("writes are taken again", PATIENCE, || cluster.apply(ns, CONFIG))?;
     cluster.apply(ns, &hello(1))?;
     cluster.rollout(ns, "hello")
 }

@@ -245,7 +245,7 @@ fn a_deleted_service_gives_its_address_back(cluster: &Cluster, ns: &str) -> Resu
         "spec": { "clusterIP": ip, "selector": { "app": "hello" }, "ports": [{ "port": 80, "targetPort": 8080 }] },
     })
     .to_string();
-    let error = cluster.kubectl_with_input(&["create", "-n", ns, "-f", "-"], &second)?.failure()?;
+    let error = cluster.create(ns, &second)?.failure()?;
     ensure!(
         error.contains("spec.clusterIPs: Invalid value:") && error.contains("provided IP is already allocated"),
         "{error}"

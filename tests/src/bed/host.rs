@@ -26,6 +26,9 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// A server far away, as the host sees it (TEST-NET-2). It lives in the world's namespace.
 pub const FAR_AWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 
+/// How much of a log a failing test shows.
+const LAST_LINES: usize = 25;
+
 /// A host of its own on this machine.
 #[derive(Debug)]
 pub struct Host {
@@ -148,7 +151,7 @@ impl Host {
         let last_lines = |process: &Process| {
             let text = process.log();
             let lines: Vec<&str> = text.lines().collect();
-            format!("--- {}\n{}\n", process.name(), lines[lines.len().saturating_sub(40)..].join("\n"))
+            format!("--- {}\n{}\n", process.name(), lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
         };
         self.processes.iter().map(last_lines).collect()
     }

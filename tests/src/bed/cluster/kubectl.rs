@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Cluster, SERVER};
 use crate::bed::process::{output, output_with_input, run};
@@ -97,6 +97,24 @@ impl Cluster {
     pub fn apply(&self, namespace: &str, manifest: &str) -> Result<String> {
         let args = ["apply", "-n", namespace, "-f", "-"];
         self.kubectl_with_input(&args, manifest)?.success(&args)
+    }
+
+    /// `kubectl create -f -`, whatever comes of it.
+    ///
+    /// # Errors
+    /// When `kubectl` cannot be started.
+    pub fn create(&self, namespace: &str, manifest: &str) -> Result<Answer> {
+        self.kubectl_with_input(&["create", "-n", namespace, "-f", "-"], manifest)
+    }
+
+    /// Makes a namespace.
+    ///
+    /// # Errors
+    /// With what `kubectl` wrote when it fails.
+    pub fn create_namespace(&self, name: &str) -> Result<()> {
+        let manifest = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        self.create(name, &manifest.to_string())?.success(&["create", "namespace", name])?;
+        Ok(())
     }
 
     /// A cluster-scoped object as JSON.

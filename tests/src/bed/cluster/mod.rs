@@ -29,7 +29,7 @@ pub const NODE: &str = "node-1";
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const ETCD: &str = "http://127.0.0.1:2379";
-const LISTEN: &str = "127.0.0.1:6443";
+const LISTEN: &str = "0.0.0.0:6443";
 const SERVER: &str = "https://127.0.0.1:6443";
 
 /// Where the API server keeps its objects.
@@ -232,7 +232,9 @@ impl Cluster {
             .arg("--container-cgroup-parent")
             .arg(self.host.container_cgroup_parent())
             .arg("--bpffs")
-            .arg(self.bpffs());
+            .arg(self.bpffs())
+            // Names outside of the cluster are the world's to answer.
+            .args(["--dns-upstream", &host::FAR_AWAY.to_string()]);
         Ok(command)
     }
 
