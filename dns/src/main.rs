@@ -2,6 +2,8 @@
 
 mod flags;
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use clap::Parser;
 use nodeplane_dns::Dns;
@@ -14,7 +16,11 @@ use self::flags::Flags;
 async fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     let filter = EnvFilter::try_new(&flags.log).with_context(|| format!("--log {}", flags.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     // Before anything can be asked to stop.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
