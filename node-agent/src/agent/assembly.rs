@@ -37,14 +37,21 @@ impl Agent {
     /// Everything that pods need, then pods.
     pub(super) async fn assemble(self: &Arc<Self>) {
         let Some(()) = self.insist(Part::Network, || net::protect(&self.settings)).await else { return };
-        let parts = tokio::join!(self.start_plane(), self.start_runtime(), self.await_range());
-        let (Some(plane), Some(runtime), Some(range)) = parts else { return };
-        let Some(network) = self.start_network(&plane, range).await else { return };
-        self.task("dns", |agent| async move { agent.answer_names().await });
+        let (Some(runtime), Some(network)) = tokio::join!(self.start_runtime(), self.start_connecting()) else {
+            return;
+        };
         // Environments of containers name Services.
         if self.stop.run_until_cancelled(self.sources.ready()).await.is_some() {
             self.start_pods(runtime, network).await;
         }
+    }
+
+    /// The Service plane, the network over it, and names.
+    async fn start_connecting(self: &Arc<Self>) -> Option<Arc<Network>> {
+        let (plane, range) = tokio::join!(self.start_plane(), self.await_range());
+        let network = self.start_network(&plane?, range?).await?;
+        self.task("dns", |agent| async move { agent.answer_names().await });
+        Some(network)
     }
 
     /// Programs and maps, proven to work, and the feed that keeps them right.
@@ -73,10 +80,15 @@ impl Agent {
 
     async fn watch_feed(&self, feed: &Feed) {
         let mut changed = feed.changed();
-        while let Some(Ok(())) = self.stop.run_until_cancelled(changed.changed()).await {
-            match feed.progress().error {
-                None => self.health.well(Part::Services),
+        loop {
+            let progress = feed.progress();
+            match progress.error {
                 Some(error) => self.health.unwell(Part::Services, error),
+                None if progress.syncs > 0 => self.health.well(Part::Services),
+                None => {}
+            }
+            if !matches!(self.stop.run_until_cancelled(changed.changed()).await, Some(Ok(()))) {
+                return;
             }
         }
     }

@@ -91,9 +91,10 @@ impl Report {
         }
     }
 
-    /// Whether a part has not said yet how it is.
+    /// Whether parts have not said yet how they are, and the others are well.
     pub fn is_early(&self) -> bool {
-        self.states.contains(&State::Starting)
+        let is_unwell = |state: &State| matches!(state, State::Unwell(_));
+        self.states.contains(&State::Starting) && !self.states.iter().any(is_unwell)
     }
 
     /// What is wrong with all parts, in one line; nothing when they are well.

@@ -17,7 +17,7 @@ use kube::{
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
 const NAMESPACE: &str = "kube-node-lease";
 /// For how long it holds (the kubelet's `nodeLeaseDurationSeconds`).
@@ -26,6 +26,8 @@ const SECONDS: i32 = 40;
 const PERIOD: Duration = Duration::from_secs(10);
 /// The pause after a failure: several attempts fit into a lease.
 const RETRY: Duration = Duration::from_secs(2);
+/// The pause while there is no Node yet.
+const EARLY: Duration = Duration::from_millis(200);
 /// How long one attempt may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -47,7 +49,8 @@ pub(super) async fn renew_every(
     let keep = async {
         loop {
             let pause = match timeout(PATIENCE, renew_once(&api, name, &node)).await {
-                Ok(Ok(())) => period,
+                Ok(Ok(Renewed::Yes)) => period,
+                Ok(Ok(Renewed::Early)) => EARLY,
                 Ok(Err(error)) => {
                     warn!(%error, "the node's lease was not renewed; trying again");
                     RETRY
@@ -63,7 +66,15 @@ pub(super) async fn renew_every(
     let _: Option<()> = stop.run_until_cancelled(keep).await;
 }
 
-async fn renew_once(api: &Api<Lease>, name: &str, node: &impl Fn() -> Option<Node>) -> kube::Result<()> {
+enum Renewed {
+    Yes,
+    /// There is no Node yet.
+    Early,
+}
+
+async fn renew_once(api: &Api<Lease>, name: &str, node: &impl Fn() -> Option<Node>) -> kube::Result<Renewed> {
+    // The lease goes when the Node goes, so there must be one.
+    let Some(node) = node() else { return Ok(Renewed::Early) };
     let spec = LeaseSpec {
         holder_identity: Some(name.to_owned()),
         lease_duration_seconds: Some(SECONDS),
@@ -73,17 +84,12 @@ async fn renew_once(api: &Api<Lease>, name: &str, node: &impl Fn() -> Option<Nod
     let patch = Patch::Merge(json!({ "spec": spec }));
     match api.patch(name, &PatchParams::default(), &patch).await {
         Err(kube::Error::Api(status)) if status.code == 404 => {}
-        other => return other.map(drop),
+        other => return other.map(|_| Renewed::Yes),
     }
-    // It goes when the Node goes, so there must be one.
-    let Some(node) = node() else {
-        debug!("no lease yet: the node is not registered");
-        return Ok(());
-    };
     let metadata = ObjectMeta {
         name: Some(name.to_owned()),
         owner_references: node.owner_ref(&()).map(|owner| vec![owner]),
         ..ObjectMeta::default()
     };
-    api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await.map(drop)
+    api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await.map(|_| Renewed::Yes)
 }
