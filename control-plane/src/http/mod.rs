@@ -104,7 +104,7 @@ impl Api {
             Route::Resources(group, version) => discovery::resources(call, group, version)?,
             Route::OpenApiIndex => self.documents.index(call)?,
             Route::OpenApi(group, version) => self.documents.group(call, group, version)?,
-            Route::OpenApiV2 => document(call, &openapi::v2())?,
+            Route::OpenApiV2 => openapi::legacy::document(call)?,
             Route::Version => document(call, &platform::version())?,
             Route::Root => document(
                 call,

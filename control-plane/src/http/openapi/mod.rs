@@ -4,6 +4,7 @@
 //! for and kept as bytes, behind an index of addresses that carry the document's fingerprint.
 //! kubectl reads them to explain, to validate and to know how lists merge.
 
+pub mod legacy;
 mod paths;
 mod schemas;
 #[cfg(test)]
@@ -123,16 +124,6 @@ impl Documents {
         let expires = expires.map_or_else(|_| String::new(), |at| at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
         Ok(reply.with_header(header::CACHE_CONTROL, "public, immutable").with_header(header::EXPIRES, &expires))
     }
-}
-
-/// `/openapi/v2`: no kubectl needs more than its existence when v3 is complete.
-pub fn v2() -> Value {
-    json!({
-        "swagger": "2.0",
-        "info": { "title": "Kubernetes", "version": platform::version()["gitVersion"] },
-        "paths": {},
-        "definitions": {},
-    })
 }
 
 fn json_only(call: &Call) -> Result<(), Status> {

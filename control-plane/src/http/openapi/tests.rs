@@ -153,3 +153,25 @@ fn the_index_names_addresses_that_never_change_their_content() {
     // Two servers of one version agree, so that a client may switch between them.
     assert_eq!(index, body(Documents::default().index(&call("/openapi/v3", "")).unwrap()));
 }
+
+#[test]
+fn who_looks_for_the_old_document_finds_an_empty_one() {
+    let plain = body(legacy::document(&call("/openapi/v2", "")).unwrap());
+    assert_eq!((&plain["swagger"], &plain["paths"]), (&json!("2.0"), &json!({})));
+    let mut as_kubectl = call("/openapi/v2", "");
+    let media_type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    as_kubectl.headers.insert(header::ACCEPT, header::HeaderValue::from_static(media_type));
+    let reply = legacy::document(&as_kubectl).unwrap();
+    assert_eq!(reply.headers[header::CONTENT_TYPE], media_type);
+    let Body::Whole(bytes) = reply.body else { panic!("a stream") };
+    assert_eq!(bytes[..5], *b"\x0a\x032.0");
+    assert!(bytes.ends_with(b"\x42\x00\x4a\x00"));
+    // Fields follow each other without a gap to the end.
+    let mut rest = &bytes[..];
+    let mut fields = Vec::new();
+    while let [tag, length, value @ ..] = rest {
+        fields.push(tag >> 3);
+        rest = &value[usize::from(*length)..];
+    }
+    assert_eq!(fields, [1, 2, 8, 9]);
+}

@@ -126,7 +126,7 @@ async fn a_patch_in_another_language_is_told_which_ones_there_are() {
     let bed = Bed::start().await;
     bed.post(CONFIG_MAPS, config_map("a")).await.created();
     for media_type in ["application/apply-patch+yaml", "application/json", "text/plain"] {
-        let ask = Ask::new(Method::PATCH, &format!("{CONFIG_MAPS}/a"));
+        let ask = Ask::new(Method::PATCH, &format!("{CONFIG_MAPS}/a?force=false"));
         let refused = bed.send(ask.raw_body("{}").header(header::CONTENT_TYPE, media_type)).await;
         assert_eq!(
             refused.failed(415, "UnsupportedMediaType"),

@@ -32,8 +32,8 @@ const MEDIA_TYPES: [&str; 3] =
 /// 400 and 422 for a bad patch or a bad result, 404, 409 for a stale revision in the patch, 415
 /// for another language.
 pub(super) async fn patch(ask: &Ask<'_>, part: Part) -> Result<Reply, Status> {
-    let options = read_options(ask)?;
     let patch = Patch::read(ask.call)?;
+    let options = read_options(ask)?;
     let kind = ask.kind();
     let edit = |old: &Value| {
         let patched = patch.apply(old, Some(kind))?;

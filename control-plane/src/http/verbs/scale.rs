@@ -76,8 +76,8 @@ async fn replace(ask: &Ask<'_>) -> Result<Value, Status> {
 }
 
 async fn change(ask: &Ask<'_>) -> Result<Value, Status> {
-    let options = patch::read_options(ask)?;
     let patch = Patch::read(ask.call)?;
+    let options = patch::read_options(ask)?;
     let with_patch = |old: &Value| {
         let patched = patch.apply(&view(old), None)?;
         let asked = typed(patched.clone()).map_err(|why| patch.refused(&patched, &why))?;
