@@ -10,13 +10,16 @@ use std::{
     time::Duration,
 };
 
+use nodeplane_node_agent::model::{Backend, Protocol};
 use nodeplane_node_agent::{
     dataplane::{ServicePlane, fake::FakeDataplane},
     net::{self, Network, Settings, cidr::Cidr, names},
     pods::network::PodNetwork as _,
 };
-use nodeplane_tests::bed::netns::Netns;
+use nodeplane_tests::bed::netns::{Cell, Netns};
 use tempfile::TempDir;
+
+use super::bed::{BACKEND_PORT, Node, PORT as SERVICE_PORT, Server, VIP, ask_tcp, frontend, snapshot, until};
 
 /// The node's address in the world, and that of somebody there.
 const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -69,9 +72,7 @@ impl Machine {
     }
 
     fn pod(&self, uid: &str) -> Pod {
-        let netns = Netns::new("npp").expect("namespace");
-        let process = netns.run(|| Command::new("sleep").arg("300").stdout(Stdio::null()).spawn()).expect("process");
-        Pod { uid: uid.to_owned(), netns, process }
+        Pod::new(uid)
     }
 
     /// What a command says on the node.
@@ -91,7 +92,7 @@ impl Machine {
         let rules = ["filter", "nat"].map(|table| self.says(&format!("iptables --table {table} --list-rules")));
         vec![
             links.join(" "),
-            self.says("ip route show table all"),
+            self.says("ip -4 route show table all"),
             self.says("ip address show lo"),
             forward,
             rules.concat(),
@@ -100,6 +101,12 @@ impl Machine {
 }
 
 impl Pod {
+    fn new(uid: &str) -> Self {
+        let netns = Netns::new("npp").expect("namespace");
+        let process = netns.run(|| Command::new("sleep").arg("300").stdout(Stdio::null()).spawn()).expect("process");
+        Self { uid: uid.to_owned(), netns, process }
+    }
+
     fn pid(&self) -> i32 {
         i32::try_from(self.process.id()).expect("a process id")
     }
@@ -421,4 +428,55 @@ fn a_machine_without_a_way_out_has_pods_all_the_same() {
 fn the_outside_address_is_that_of_the_default_route() {
     let machine = Machine::new();
     assert_eq!(machine.run(async || net::outside_address().await.expect("asked")), Some(NODE));
+}
+
+#[test]
+fn a_pods_service_survives_a_new_network_over_new_programs() {
+    let (node, state) = (Node::new(), TempDir::new().expect("folder"));
+    let pods = ["uid-a", "uid-b"].map(Pod::new);
+    let settings =
+        Settings { services: cidr("10.96.0.0/16"), cluster: cidr("10.244.0.0/16"), state_dir: state.path().into() };
+    // What an agent does that starts.
+    let start = || {
+        let plane = Arc::new(node.plane());
+        node.netns.run(|| {
+            runtime().block_on(async {
+                let network = Network::open(&settings, cidr("10.244.3.0/24"), plane.clone()).await.expect("open");
+                let mut backend = Ipv4Addr::UNSPECIFIED;
+                for pod in &pods {
+                    backend = pod.connect(&network).await;
+                }
+                let mut service = frontend(Protocol::Tcp, &[]);
+                service.backends = vec![Backend { addr: backend, port: BACKEND_PORT }];
+                plane.sync(&snapshot(&[service])).expect("sync");
+                backend
+            })
+        });
+        plane
+    };
+    let mut plane = start();
+    let _server = Server::tcp(&pods[1].netns, Ipv4Addr::new(10, 244, 3, 3));
+    let client = Cell { netns: &pods[0].netns, cgroup: &node.cgroup };
+    let client = client
+        .start(|stop| {
+            let (mut answers, mut errors) = (0u32, Vec::new());
+            while !stop.requested() {
+                match ask_tcp((VIP, SERVICE_PORT)) {
+                    Ok((3, _)) => answers += 1,
+                    other => errors.push(format!("{other:?}")),
+                }
+            }
+            (answers, errors)
+        })
+        .expect("client");
+    for _ in 0..3 {
+        drop(plane);
+        plane = start();
+        let direct = |plane: &ServicePlane| plane.verdicts().expect("verdicts")["to_local_pod"];
+        let before = direct(&plane);
+        until("packets past the stack", || direct(&plane) > before + 50);
+    }
+    let (answers, errors): (u32, Vec<String>) = client.stop().expect("client");
+    assert!(answers > 20);
+    assert_eq!(errors, Vec::<String>::new());
 }
