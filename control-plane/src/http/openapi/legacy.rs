@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use crate::http::{call::Call, negotiate::Form, platform, reply::Reply};
 
-/// How clients ask for the document as protobuf (`openapi.v2.Document`).
-const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// The media type of the document as protobuf (`openapi.v2.Document`).
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// How clients ask for it too, although no media type may have an `@`.
+const ASKED_FOR_AS: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 const TITLE: &str = "Kubernetes";
 
 /// `/openapi/v2`.
@@ -20,7 +22,7 @@ const TITLE: &str = "Kubernetes";
 /// 406.
 pub fn document(call: &Call) -> Result<Reply, Status> {
     let accepts = call.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    if accepts.into_iter().any(|value| value.contains(PROTOBUF)) {
+    if accepts.into_iter().any(|value| value.contains(PROTOBUF) || value.contains(ASKED_FOR_AS)) {
         return Ok(Reply::ok(PROTOBUF, protobuf()));
     }
     let codec = Form::of_document(call)?;
