@@ -19,6 +19,7 @@ mod workload;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::workload::SCALE;
 pub(crate) use self::{
     cluster::{LEASE, NAMESPACE, NODE},
     config::{CONFIG_MAP, SECRET, SERVICE_ACCOUNT},

@@ -49,6 +49,14 @@ pub(crate) const REPLICA_SET: &[Column] = &[
     SELECTOR,
 ];
 
+/// Columns of the view that the `scale` subresource gives of a workload.
+pub const SCALE: &[Column] = &[
+    NAME,
+    Column::number("Desired", "Pods that are wanted.", |scale, _| int_at(scale, "/spec/replicas").into()),
+    Column::number("Available", "Pods that exist.", |scale, _| int_at(scale, "/status/replicas").into()),
+    AGE,
+];
+
 fn selector(object: &Value) -> String {
     format_label_selector(&object["spec"]["selector"])
 }

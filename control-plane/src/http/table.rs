@@ -4,7 +4,7 @@
 //! time that the caller gives.
 
 use jiff::Timestamp;
-use nodeplane_api::kinds::Kind;
+use nodeplane_api::columns::Column;
 use serde_json::{Map, Value, json};
 
 /// How much of an object each row carries (`includeObject`).
@@ -30,8 +30,8 @@ impl Include {
 }
 
 /// A table without rows. `metadata` is that of the list, or of the one object.
-pub fn table(kind: &Kind, version: &str, metadata: &Value, with_headings: bool) -> Value {
-    let headings: Vec<Value> = if with_headings { kind.columns.iter().map(heading).collect() } else { Vec::new() };
+pub fn table(columns: &[Column], version: &str, metadata: &Value, with_headings: bool) -> Value {
+    let headings: Vec<Value> = if with_headings { columns.iter().map(heading).collect() } else { Vec::new() };
     json!({
         "kind": "Table",
         "apiVersion": format!("meta.k8s.io/{version}"),
@@ -41,7 +41,7 @@ pub fn table(kind: &Kind, version: &str, metadata: &Value, with_headings: bool) 
     })
 }
 
-fn heading(column: &nodeplane_api::columns::Column) -> Value {
+fn heading(column: &Column) -> Value {
     json!({
         "name": column.name,
         "type": column.kind,
@@ -52,8 +52,8 @@ fn heading(column: &nodeplane_api::columns::Column) -> Value {
 }
 
 /// One row.
-pub fn row(kind: &Kind, version: &str, object: &Value, include: Include, now: Timestamp) -> Value {
-    let cells: Vec<Value> = kind.columns.iter().map(|column| (column.cell)(object, now)).collect();
+pub fn row(columns: &[Column], version: &str, object: &Value, include: Include, now: Timestamp) -> Value {
+    let cells: Vec<Value> = columns.iter().map(|column| (column.cell)(object, now)).collect();
     let mut row = json!({ "cells": cells });
     match include {
         Include::None => row["object"] = Value::Null,

@@ -168,3 +168,21 @@ async fn reservations_follow_an_update() {
     next["spec"]["clusterIP"] = address.into();
     bed.post(SERVICES, next).await.created();
 }
+
+#[tokio::test]
+async fn what_rivals_reserve_for_the_same_object_stays_reserved() {
+    let bed = Bed::start().await;
+    bed.post(SERVICES, service("web")).await.created();
+    let path = format!("{SERVICES}/web");
+    // Many ask for the same port at once; most of them lose the race at least once.
+    let asked = json!({ "spec": { "type": "NodePort", "ports": [{ "port": 80, "nodePort": 30123 }] } });
+    let rivals = (0..12).map(|_| bed.patch(&path, super::bed::MERGE_PATCH, asked.clone()));
+    for answer in futures::future::join_all(rivals).await {
+        assert_eq!(answer.ok()["spec"]["ports"][0]["nodePort"], 30123);
+    }
+    let mut other = service("other");
+    other["spec"]["type"] = "NodePort".into();
+    other["spec"]["ports"][0]["nodePort"] = 30123.into();
+    let refused = bed.post(SERVICES, other).await.failed(422, "Invalid");
+    assert!(refused.contains("provided port is already allocated"), "{refused}");
+}

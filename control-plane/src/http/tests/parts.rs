@@ -1,8 +1,11 @@
 //! Subresources: status, scale, binding, finalize.
 
+use http::{Method, header};
 use serde_json::{Value, json};
 
-use super::bed::{Bed, CONFIG_MAPS, DEPLOYMENTS, JSON_PATCH, MERGE_PATCH, PODS, STRATEGIC, deployment, pod, rv, text};
+use super::bed::{
+    Ask, Bed, CONFIG_MAPS, DEPLOYMENTS, JSON_PATCH, MERGE_PATCH, PODS, STRATEGIC, TABLE, deployment, pod, rv, text,
+};
 
 #[tokio::test]
 async fn status_is_written_at_its_own_path_and_nothing_else_is() {
@@ -57,6 +60,17 @@ async fn scale_shows_and_sets_the_replicas() {
     bed.put(&path, scale).await.failed(409, "Conflict");
     let unconditional = json!({ "metadata": { "name": "web" }, "spec": { "replicas": 4 } });
     assert_eq!(bed.put(&path, unconditional).await.ok()["spec"]["replicas"], 4);
+}
+
+#[tokio::test]
+async fn scale_has_columns_of_its_own() {
+    let bed = Bed::start().await;
+    bed.post(DEPLOYMENTS, deployment("web")).await.created();
+    let ask = Ask::new(Method::GET, &format!("{DEPLOYMENTS}/web/scale")).header(header::ACCEPT, TABLE);
+    let table = bed.send(ask).await.ok();
+    let headings = table["columnDefinitions"].as_array().unwrap().iter().map(|column| text(column, "/name"));
+    assert_eq!(headings.collect::<Vec<_>>(), ["Name", "Desired", "Available", "Age"]);
+    assert_eq!(table["rows"][0]["cells"].as_array().unwrap()[..3], [json!("web"), json!(1), json!(0)]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
-use nodeplane_api::kinds::Kind;
+use nodeplane_api::{columns::Column, kinds::Kind};
 use serde::{Serialize, ser::SerializeMap};
 use serde_json::{Value, json};
 
@@ -17,15 +17,20 @@ use crate::{
     store::object::Object,
 };
 
-/// An answer about one object.
+/// An answer about one object of the path's kind.
 pub(super) fn object(ask: &Ask<'_>, code: StatusCode, object: &Value) -> Reply {
+    object_with(ask, code, object, ask.kind().columns)
+}
+
+/// An answer about one object that has these columns.
+pub(super) fn object_with(ask: &Ask<'_>, code: StatusCode, object: &Value, columns: &[Column]) -> Reply {
     let codec = ask.form.codec;
     let body = match ask.form.shape {
         Shape::Object => codec.encode(object),
         Shape::Metadata(version) => codec.encode(&table::metadata_of(version, object)),
         Shape::Table(version) => {
-            let mut table = table::table(ask.kind(), version, &table::metadata_of_single(object), true);
-            table["rows"] = json!([table::row(ask.kind(), version, object, include(ask), Timestamp::now())]);
+            let mut table = table::table(columns, version, &table::metadata_of_single(object), true);
+            table["rows"] = json!([table::row(columns, version, object, include(ask), Timestamp::now())]);
             codec.encode(&table)
         }
     };
@@ -45,9 +50,9 @@ pub(super) fn list(ask: &Ask<'_>, page: &Page) -> Reply {
         })),
         Shape::Table(version) => {
             let (include, now) = (include(ask), Timestamp::now());
-            let mut table = table::table(ask.kind(), version, &page.metadata(), true);
+            let mut table = table::table(ask.kind().columns, version, &page.metadata(), true);
             table["rows"] =
-                page.objects.iter().map(|o| table::row(ask.kind(), version, &o.value, include, now)).collect();
+                page.objects.iter().map(|o| table::row(ask.kind().columns, version, &o.value, include, now)).collect();
             codec.encode(&table)
         }
     };
@@ -89,7 +94,7 @@ impl EventWriter {
             Shape::Metadata(version) => line(event, &table::metadata_of(version, object)),
             Shape::Table(version) => {
                 let mut table = self.table(version, object);
-                table["rows"] = json!([table::row(self.kind, version, object, self.include, Timestamp::now())]);
+                table["rows"] = json!([table::row(self.kind.columns, version, object, self.include, Timestamp::now())]);
                 line(event, &table)
             }
         }
@@ -111,7 +116,7 @@ impl EventWriter {
 
     fn table(&mut self, version: &str, object: &Value) -> Value {
         let with_headings = !std::mem::replace(&mut self.has_headings, true);
-        table::table(self.kind, version, &table::metadata_of_single(object), with_headings)
+        table::table(self.kind.columns, version, &table::metadata_of_single(object), with_headings)
     }
 }
 

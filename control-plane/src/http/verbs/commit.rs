@@ -106,6 +106,12 @@ async fn put(ask: &Ask<'_>, part: Part, mut object: Value, old: &Object, dry_run
     match &outcome {
         Ok(stored) if part.allocates() => strategy.release(&old.value, Some(stored)).await,
         Err(Failure::Store(error)) if !knows_outcome(error) => {}
+        // Somebody else may have reserved the same for the same object, and be through with it.
+        Err(Failure::Store(StoreError::Conflict { current })) if part.allocates() => {
+            if let Ok(current) = Object::decode(current) {
+                strategy.release(&object, Some(&current.value)).await;
+            }
+        }
         Err(_) if part.allocates() => strategy.release(&object, Some(&old.value)).await,
         _ => {}
     }

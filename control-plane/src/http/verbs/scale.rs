@@ -5,6 +5,7 @@
 
 use http::StatusCode;
 use nodeplane_api::{
+    columns,
     k8s_openapi::api::autoscaling::v1::Scale,
     meta,
     selector::format_label_selector,
@@ -37,7 +38,7 @@ pub(super) async fn serve(ask: &Ask<'_>, verb: Verb) -> Result<Reply, Status> {
         Verb::Patch => change(ask).await?,
         _ => return Err(Status::method_not_allowed()),
     };
-    Ok(answer::object(ask, StatusCode::OK, &view(&scaled)))
+    Ok(answer::object_with(ask, StatusCode::OK, &view(&scaled), columns::SCALE))
 }
 
 /// The view of a workload.
