@@ -26,9 +26,9 @@ pub mod verbs;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header::CACHE_CONTROL};
 use nodeplane_api::status::Status;
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
@@ -46,6 +46,9 @@ use self::{
     route::Route,
 };
 use crate::registry::Registry;
+
+/// How long an answer may take to begin (upstream's `RequestTimeout`).
+const REQUEST_WITHIN: Duration = Duration::from_secs(60);
 
 /// All that answers calls.
 pub struct Api {
@@ -75,7 +78,7 @@ impl Api {
     /// Answers a call of a known caller.
     pub async fn answer_to(&self, caller: Caller, call: Call) -> Reply {
         let name = caller.name().to_owned();
-        let reply = match self.serve(caller, &call).await {
+        let mut reply = match self.serve(caller, &call).await {
             Ok(reply) => reply,
             Err(status) => {
                 if status.code >= 500 {
@@ -84,6 +87,8 @@ impl Api {
                 Reply::failure(&status)
             }
         };
+        // What says nothing else is as fresh as it gets, and for this caller's eyes.
+        reply.headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
         debug!(caller = name, method = %call.method, path = call.path, code = reply.status.as_u16(), "answered");
         reply
     }
@@ -97,7 +102,7 @@ impl Api {
         };
         let permit = authz::authorise(caller, &route, &call.path, &call.method)?;
         let mut reply = match &route {
-            Route::Resource(request) => verbs::serve(self, &permit, request, call).await?,
+            Route::Resource(request) => within(REQUEST_WITHIN, verbs::serve(self, &permit, request, call)).await?,
             Route::CoreVersions => discovery::versions(call, true, &self.address)?,
             Route::Groups => discovery::versions(call, false, &self.address)?,
             Route::Group(group) => discovery::group(call, group)?,
@@ -136,6 +141,13 @@ impl Api {
         }
         checks
     }
+}
+
+/// Gives up on what does not begin to answer in time. Whether a write happened is then unknown.
+async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let words = "Timeout: request did not complete within requested timeout - context deadline exceeded";
+    let late = || Status { details: serde_json::Value::Null, ..Status::timeout(words, 0) };
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn document(call: &Call, value: &serde_json::Value) -> Result<Reply, Status> {

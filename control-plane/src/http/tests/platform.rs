@@ -158,3 +158,24 @@ async fn head_is_get_without_a_body() {
     assert_eq!((head.code, head.text.as_str()), (200, ""));
     assert_eq!(head.body, Value::Null);
 }
+
+#[tokio::test]
+async fn answers_are_not_kept_unless_they_say_so() {
+    let bed = Bed::start().await;
+    for path in [CONFIG_MAPS, "/version", "/no/such/path", "/apis"] {
+        assert_eq!(bed.get(path).await.headers[header::CACHE_CONTROL], "no-cache, private", "{path}");
+    }
+    let index = bed.get("/openapi/v3").await.ok();
+    let address = text(&index, "/paths/api~1v1/serverRelativeURL");
+    assert_eq!(bed.get(address).await.headers[header::CACHE_CONTROL], "public, immutable");
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_given_up() {
+    let never = std::future::pending::<Result<(), nodeplane_api::status::Status>>();
+    let late = crate::http::within(std::time::Duration::from_millis(5), never).await.unwrap_err();
+    assert_eq!((late.code, late.reason, late.retry_after()), (504, "Timeout", None));
+    assert!(late.message.contains("did not complete within requested timeout"), "{late}");
+    let soon = async { Ok(7) };
+    assert_eq!(crate::http::within(std::time::Duration::from_secs(9), soon).await, Ok(7));
+}
