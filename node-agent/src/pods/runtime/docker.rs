@@ -4,6 +4,7 @@
 //! Only containers that carry this node's label are seen or touched.
 
 mod convert;
+mod oom;
 mod pause;
 
 use std::{collections::HashMap, net::Ipv4Addr, time::Duration};
@@ -41,6 +42,7 @@ pub struct DockerRuntime {
     docker: Docker,
     node: String,
     cgroup_parent: Option<String>,
+    least_oom_score: i64,
 }
 
 impl DockerRuntime {
@@ -53,7 +55,7 @@ impl DockerRuntime {
         let docker = Docker::connect_with_host(host).map_err(failure)?;
         let docker = docker.negotiate_version().await.map_err(failure)?;
         debug!(host, version = %docker.client_version(), "connected to Docker");
-        Ok(Self { docker, node: node.to_owned(), cgroup_parent })
+        Ok(Self { docker, node: node.to_owned(), cgroup_parent, least_oom_score: oom::least_score() })
     }
 
     async fn list(&self, uid: Option<&str>) -> Result<Vec<ContainerSummary>, RuntimeError> {
@@ -65,7 +67,9 @@ impl DockerRuntime {
     }
 
     /// Creates a container after removing one that has the name already.
-    async fn create(&self, name: &str, body: bollard::models::ContainerCreateBody) -> Result<String, RuntimeError> {
+    async fn create(&self, name: &str, mut body: bollard::models::ContainerCreateBody) -> Result<String, RuntimeError> {
+        let score = body.host_config.as_mut().and_then(|config| config.oom_score_adj.as_mut());
+        score.into_iter().for_each(|score| *score = self.least_oom_score.max(*score));
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         match self.docker.create_container(Some(options.clone()), body.clone()).await {
             Ok(created) => Ok(created.id),
