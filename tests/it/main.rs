@@ -6,6 +6,7 @@
 
 mod peer;
 mod probe;
+mod resolver;
 mod scenarios;
 mod stage;
 

@@ -10,6 +10,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     path::{Path, PathBuf},
@@ -122,12 +123,16 @@ pub(crate) enum From<'a> {
 }
 
 impl From<'_> {
-    fn command(self, cluster: &Cluster, args: &[&str]) -> Result<Command> {
-        let program = std::env::current_exe()?;
-        let mut command = match self {
+    /// A command line that starts a program there.
+    pub(crate) fn program(self, cluster: &Cluster, program: impl AsRef<OsStr>) -> Result<Command> {
+        Ok(match self {
             Self::Node => cluster.host().command(program),
             Self::Pod(namespace, pod) => cluster.host().command_in(&cluster.pod_netns(namespace, pod)?, program),
-        };
+        })
+    }
+
+    fn command(self, cluster: &Cluster, args: &[&str]) -> Result<Command> {
+        let mut command = self.program(cluster, std::env::current_exe()?)?;
         command.arg("probe").args(args);
         Ok(command)
     }

@@ -1,6 +1,7 @@
 //! What a user may rely on, one sentence per scenario.
 
 mod api;
+mod dns;
 mod kubectl;
 mod objects;
 mod pods;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         volumes::SCENARIOS,
         services::SCENARIOS,
         routes::SCENARIOS,
+        dns::SCENARIOS,
         resilience::SCENARIOS,
     ]
     .concat()

@@ -149,7 +149,8 @@ fn resolve_in(container: &str, expected: Ipv4Addr) -> Result<()> {
 }
 
 fn call_in(container: &str) -> Result<String> {
-    busybox_in(container).args(["wget", "-q", "-O", "-", "-T", "2", &format!("http://{NAME}/")]).read()
+    // Without `-T`: with it, Debian's static busybox crashes on names.
+    busybox_in(container).args(["wget", "-q", "-O", "-", &format!("http://{NAME}/")]).read()
 }
 
 /// The news of an endpoint reaches DNS and the kernel's maps a moment after kubectl; in the end the call's own error counts.
