@@ -27,7 +27,7 @@ pub enum Scope {
 /// A part of an object that is read or written under a path of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subresource {
-    /// `status`: writes change only `.status`.
+    /// `status`: writes change only `.status`, and the annotations that agents keep next to it.
     Status,
     /// `scale`: an `autoscaling/v1` view of `.spec.replicas`.
     Scale,
