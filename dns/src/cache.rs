@@ -100,7 +100,8 @@ impl Cache {
     }
 
     /// How many bytes are taken, by replies that are still good or not.
-    pub fn bytes(&self) -> usize {
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
         let generations = self.lock();
         generations.young.bytes + generations.old.bytes
     }

@@ -1,6 +1,6 @@
 //! What goes into a message: the outcome of a question, wherever it came from.
 //!
-//! Made by [`crate::answer`] and [`crate::forward`], kept by [`crate::cache`], written by
+//! Made by [`crate::answer`], [`crate::forward`] and [`crate::cache`], written by
 //! [`crate::server`].
 
 use std::net::IpAddr;

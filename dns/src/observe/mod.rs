@@ -7,40 +7,27 @@
 mod convert;
 #[cfg(test)]
 pub(crate) mod fake;
+mod index;
+mod sources;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
-use k8s_openapi::api::{
-    core::v1::{Namespace, Service},
-    discovery::v1::EndpointSlice,
-};
-use kube::{Api, Client, runtime::watcher};
 use nodeplane_api::meta::Key;
-use nodeplane_client::informer::{Informer, Notice};
+use nodeplane_client::informer::Notice;
 use tokio::sync::{broadcast, watch};
 use tracing::{debug, info, trace};
 
-pub use self::convert::{service_facts, slice_facts};
-use crate::zone::{
-    Entry, Settings, Zone,
-    facts::{SliceFacts, Snapshot},
+use self::index::SliceIndex;
+pub use self::{
+    convert::{service_facts, slice_facts},
+    sources::Sources,
 };
-
-/// The informers that DNS reads. They may be shared with other readers.
-#[derive(Clone)]
-pub struct Sources {
-    /// All Services.
-    pub services: Arc<Informer<Service>>,
-    /// All EndpointSlices.
-    pub slices: Arc<Informer<EndpointSlice>>,
-    /// All Namespaces.
-    pub namespaces: Arc<Informer<Namespace>>,
-}
+use crate::zone::{Entry, Settings, Zone, facts::SliceFacts};
 
 /// The zone as it is now, for readers.
 pub type Published = Arc<ArcSwap<Zone>>;
@@ -52,35 +39,6 @@ pub struct Observer {
     zone: Published,
     synced: watch::Sender<bool>,
     slices: SliceIndex,
-}
-
-impl Sources {
-    /// Watches everything by itself, keeping only what DNS reads of each object.
-    pub fn watch(client: &Client) -> Self {
-        let services = Informer::start_trimmed(Api::all(client.clone()), watcher::Config::default(), trim_service);
-        let slices = Informer::start_trimmed(Api::all(client.clone()), watcher::Config::default(), trim_slice);
-        Self::shared(client, Arc::new(services), Arc::new(slices))
-    }
-
-    /// Reads informers that exist already, and watches namespaces by itself.
-    pub fn shared(client: &Client, services: Arc<Informer<Service>>, slices: Arc<Informer<EndpointSlice>>) -> Self {
-        let namespaces = Informer::start_trimmed(Api::all(client.clone()), watcher::Config::default(), trim_namespace);
-        Self { services, slices, namespaces: Arc::new(namespaces) }
-    }
-
-    fn are_ready(&self) -> bool {
-        self.services.is_ready() && self.slices.is_ready() && self.namespaces.is_ready()
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            namespaces: self.namespaces.with(|objects| objects.keys().map(|key| key.name.clone()).collect()),
-            services: self
-                .services
-                .with(|objects| objects.values().filter_map(|object| service_facts(object)).collect()),
-            slices: self.slices.with(|objects| objects.values().filter_map(|object| slice_facts(object)).collect()),
-        }
-    }
 }
 
 /// What has to be looked at again.
@@ -230,91 +188,10 @@ fn drain(notices: &mut broadcast::Receiver<Notice>, mut note: impl FnMut(Option<
     }
 }
 
-/// Which slices belong to which service, in both directions.
-#[derive(Debug, Default)]
-struct SliceIndex {
-    owners: HashMap<(String, String), String>,
-    slices: HashMap<(String, String), BTreeSet<String>>,
-}
-
-impl SliceIndex {
-    fn of<'a>(slices: impl Iterator<Item = &'a EndpointSlice>) -> Self {
-        let mut index = Self::default();
-        for slice in slices {
-            let Key { namespace, name } = Key::of(slice);
-            index.moved(&namespace, &name, convert::service_of(slice).map(str::to_owned));
-        }
-        index
-    }
-
-    /// Notes the service that a slice belongs to now, and names those that it concerns.
-    fn moved(&mut self, namespace: &str, slice: &str, owner: Option<String>) -> BTreeSet<String> {
-        let mut concerned = BTreeSet::new();
-        let key = (namespace.to_owned(), slice.to_owned());
-        let old = match &owner {
-            Some(owner) => self.owners.insert(key, owner.clone()),
-            None => self.owners.remove(&key),
-        };
-        if let Some(old) = old {
-            let key = (namespace.to_owned(), old.clone());
-            if let Some(slices) = self.slices.get_mut(&key) {
-                slices.remove(slice);
-                if slices.is_empty() {
-                    self.slices.remove(&key);
-                }
-            }
-            concerned.insert(old);
-        }
-        if let Some(owner) = owner {
-            self.slices.entry((namespace.to_owned(), owner.clone())).or_default().insert(slice.to_owned());
-            concerned.insert(owner);
-        }
-        concerned
-    }
-
-    fn of_service(&self, namespace: &str, service: &str) -> impl Iterator<Item = &str> {
-        self.slices.get(&(namespace.to_owned(), service.to_owned())).into_iter().flatten().map(String::as_str)
-    }
-}
-
 /// Seconds since 1970, in the 32 bits that an SOA has for its serial.
 #[expect(clippy::cast_possible_truncation, reason = "serials wrap around (RFC 1982)")]
 fn unix_time() -> u32 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as u32)
-}
-
-fn trim_service(service: &mut Service) {
-    service.metadata.managed_fields = None;
-    service.metadata.annotations = None;
-    service.metadata.labels = None;
-    service.metadata.owner_references = None;
-    service.status = None;
-    if let Some(spec) = &mut service.spec {
-        spec.selector = None;
-    }
-}
-
-fn trim_slice(slice: &mut EndpointSlice) {
-    slice.metadata.managed_fields = None;
-    slice.metadata.annotations = None;
-    slice.metadata.owner_references = None;
-    if let Some(labels) = &mut slice.metadata.labels {
-        labels.retain(|label, _| label == convert::SERVICE_NAME);
-    }
-    for endpoint in &mut slice.endpoints {
-        endpoint.target_ref = None;
-        endpoint.node_name = None;
-        endpoint.zone = None;
-        endpoint.hints = None;
-    }
-}
-
-fn trim_namespace(namespace: &mut Namespace) {
-    namespace.metadata.managed_fields = None;
-    namespace.metadata.annotations = None;
-    namespace.metadata.labels = None;
-    namespace.spec = None;
-    namespace.status = None;
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
     answer::{Verdict, answer},
     config::Config,
     golden::query,
+    zone::facts::Snapshot,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,12 +1,10 @@
+mod damage;
+mod tcp;
+
 use std::net::SocketAddr;
 
-use hickory_proto::{
-    op::{Edns, Message, MessageType, OpCode, ResponseCode},
-    rr::{DNSClass, RecordType},
-};
-use proptest::{collection::vec, prelude::*, sample::Index};
+use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
     time::timeout,
 };
@@ -203,72 +201,6 @@ async fn without_a_name_server_other_names_fail() {
     assert_eq!(server.code(&message("web.shop.svc.cluster.local A")).await, ResponseCode::NoError);
 }
 
-#[tokio::test]
-async fn messages_that_make_no_sense_are_refused() {
-    let server = start(Golden::of("services").zone(), &[]);
-    let good = || message("web.shop.svc.cluster.local A");
-
-    let mut unknown = good();
-    unknown.metadata.op_code = OpCode::Unknown(3);
-    assert_eq!(server.code(&unknown).await, ResponseCode::NotImp);
-    for op_code in [OpCode::Status, OpCode::Notify] {
-        let mut other = good();
-        other.metadata.op_code = op_code;
-        assert_eq!(server.code(&other).await, ResponseCode::NotImp);
-    }
-
-    let mut chaos = good();
-    chaos.queries[0].set_query_class(DNSClass::CH);
-    assert_eq!(server.code(&chaos).await, ResponseCode::Refused);
-    for transfer in [RecordType::AXFR, RecordType::IXFR] {
-        let mut whole = good();
-        whole.queries[0].set_query_type(transfer);
-        assert_eq!(server.ask_tcp(&whole).await.metadata.response_code, ResponseCode::Refused);
-    }
-
-    let mut two = good();
-    two.add_query(query("plain.shop.svc.cluster.local A"));
-    assert_eq!(server.code(&two).await, ResponseCode::FormErr);
-    let mut none = good();
-    none.queries.clear();
-    assert_eq!(server.code(&none).await, ResponseCode::FormErr);
-
-    let mut later = with_edns("web.shop.svc.cluster.local A", 1232);
-    later.edns.as_mut().unwrap().set_version(1);
-    let answer = server.ask(&later).await;
-    // The code is that of BADSIG, which is about signatures.
-    let code = u16::from(answer.metadata.response_code);
-    assert_eq!((code, answer.edns.unwrap().version()), (ResponseCode::BADVERS.into(), 0));
-}
-
-#[tokio::test]
-async fn a_malformed_packet_is_a_format_error() {
-    let server = start(Golden::of("services").zone(), &[]);
-    let good = message("web.shop.svc.cluster.local A").to_vec().unwrap();
-    // A name that points to itself.
-    let circle = [&good[..12], &[0xc0, 12, 0, 1, 0, 1]].concat();
-    for packet in [&good[..good.len() - 1], &circle[..]] {
-        let answer = server.packet(packet).await;
-        assert_eq!((&answer[..2], answer[3] & 0x0f), (&good[..2], ResponseCode::FormErr.low()));
-        assert_eq!(answer.len(), 12, "only a header");
-    }
-}
-
-#[tokio::test]
-async fn what_is_no_question_is_not_answered() {
-    let server = start(Golden::of("services").zone(), &[]);
-    let socket = server.udp().await;
-    let good = message("web.shop.svc.cluster.local A");
-    let mut reply = message("web.shop.svc.cluster.local A");
-    reply.metadata.message_type = MessageType::Response;
-    let reply = reply.to_vec().unwrap();
-    for noise in [&b""[..], b"short", &reply, &reply[..reply.len() - 1]] {
-        socket.send(noise).await.unwrap();
-    }
-    socket.send(&good.to_vec().unwrap()).await.unwrap();
-    assert_eq!(parsed(&received(&socket).await).metadata.id, good.metadata.id);
-}
-
 /// A headless service whose answer is larger than any UDP packet.
 fn large() -> Zone {
     let service = ServiceFacts {
@@ -313,79 +245,6 @@ async fn addresses_come_in_a_random_order() {
 }
 
 #[tokio::test]
-async fn a_connection_carries_many_questions() {
-    let server = start(Golden::of("services").zone(), &[]);
-    let mut stream = server.tcp().await;
-    let questions: Vec<Message> = (0..50).map(|_| message("web.shop.svc.cluster.local A")).collect();
-    for question in &questions[..10] {
-        write_framed(&mut stream, &question.to_vec().unwrap()).await;
-        assert_eq!(parsed(&framed_from(&mut stream).await).metadata.id, question.metadata.id);
-    }
-    // Without waiting for answers, and then saying that no more will come.
-    for question in &questions[10..] {
-        write_framed(&mut stream, &question.to_vec().unwrap()).await;
-    }
-    stream.shutdown().await.unwrap();
-    let mut answered = Vec::new();
-    for _ in &questions[10..] {
-        answered.push(parsed(&framed_from(&mut stream).await).metadata.id);
-    }
-    answered.sort_unstable();
-    let mut asked: Vec<u16> = questions[10..].iter().map(|question| question.metadata.id).collect();
-    asked.sort_unstable();
-    assert_eq!(answered, asked);
-    assert_eq!(timeout(PATIENCE, stream.read(&mut [0])).await.unwrap().unwrap(), 0, "closed");
-}
-
-#[tokio::test]
-async fn a_slow_answer_keeps_no_other_one_back() {
-    let upstream = Upstream::silent();
-    let server = start(Golden::of("services").zone(), &[upstream.address]);
-    let (slow, quick) = (message("www.example.org A"), message("web.shop.svc.cluster.local A"));
-    let mut stream = server.tcp().await;
-    for question in [&slow, &quick] {
-        write_framed(&mut stream, &question.to_vec().unwrap()).await;
-    }
-    assert_eq!(parsed(&framed_from(&mut stream).await).metadata.id, quick.metadata.id);
-    let failed = parsed(&framed_from(&mut stream).await);
-    assert_eq!((failed.metadata.id, failed.metadata.response_code), (slow.metadata.id, ResponseCode::ServFail));
-}
-
-#[tokio::test]
-async fn a_client_that_goes_away_harms_nobody() {
-    let server = start(Golden::of("services").zone(), &[]);
-    let question = message("web.shop.svc.cluster.local A");
-    let packet = question.to_vec().unwrap();
-    for part in [&[0][..], &[0, 200, 1, 2], &[]] {
-        let mut stream = server.tcp().await;
-        stream.write_all(part).await.unwrap();
-    }
-    let mut stream = server.tcp().await;
-    write_framed(&mut stream, &packet).await;
-    drop(stream);
-    assert_eq!(server.ask_tcp(&question).await.metadata.response_code, ResponseCode::NoError);
-}
-
-#[tokio::test]
-async fn more_connections_than_places_wait_for_one() {
-    let server = start(Golden::of("services").zone(), &[]);
-    let question = message("web.shop.svc.cluster.local A");
-    let mut held = Vec::new();
-    for _ in 0..tcp::MAX_CONNECTIONS {
-        let mut stream = server.tcp().await;
-        write_framed(&mut stream, &question.to_vec().unwrap()).await;
-        framed_from(&mut stream).await;
-        held.push(stream);
-    }
-    let mut late = server.tcp().await;
-    write_framed(&mut late, &question.to_vec().unwrap()).await;
-    let waits = timeout(Duration::from_millis(100), late.readable()).await;
-    assert!(waits.is_err(), "was served beyond the bound");
-    held.pop();
-    assert_eq!(parsed(&framed_from(&mut late).await).metadata.response_code, ResponseCode::NoError);
-}
-
-#[tokio::test]
 async fn workers_share_a_port() {
     let server = start_workers(Golden::of("services").zone(), &[], 3);
     for _ in 0..30 {
@@ -411,47 +270,4 @@ fn an_address_that_is_not_here_or_taken_is_told() {
     let taken = told(&addresses[0].to_string());
     assert!(taken.starts_with(&format!("cannot listen at {} on UDP: ", addresses[0])), "{taken}");
     assert!(taken.ends_with("(another server is listening there)"), "{taken}");
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
-    #[test]
-    fn no_bytes_can_harm(packet in vec(any::<u8>(), 0..300)) {
-        survives(&packet);
-    }
-
-    #[test]
-    fn no_damage_to_a_question_can_harm(
-        ask in any::<Index>(),
-        edns in any::<bool>(),
-        damage in vec((any::<Index>(), any::<u8>()), 0..6),
-        cut in any::<Index>(),
-    ) {
-        let golden = Golden::of("headless");
-        let text = &ask.get(&golden.questions).ask;
-        let mut packet = if edns { with_edns(text, 4096) } else { message(text) }.to_vec().unwrap();
-        for (place, byte) in damage {
-            let place = place.index(packet.len());
-            packet[place] ^= byte;
-        }
-        survives(&packet);
-        packet.truncate(cut.index(packet.len()));
-        survives(&packet);
-    }
-}
-
-/// Handles a packet and checks what every answer must be like.
-fn survives(packet: &[u8]) {
-    thread_local! {
-        static HANDLER: Handler = handler(Golden::of("headless").zone(), &[]);
-    }
-    let mut buffer = Vec::new();
-    let taken = HANDLER.with(|handler| handle(handler, packet, Transport::Udp, &mut buffer));
-    if matches!(taken, Taken::Answered) {
-        let answer = parsed(&buffer);
-        assert_eq!(buffer[..2], packet[..2]);
-        assert!(buffer.len() <= 1232);
-        assert!(answer.metadata.response_code != ResponseCode::NoError || answer.queries.len() == 1);
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Made by [`crate::observe`], consumed by [`super::Zone::build`] and [`super::Entry::new`].
 
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
 /// The cluster as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,15 +99,5 @@ impl Protocol {
         [(Self::Tcp, &b"_tcp"[..]), (Self::Udp, b"_udp"), (Self::Sctp, b"_sctp")]
             .into_iter()
             .find_map(|(protocol, text)| label.eq_ignore_ascii_case(text).then_some(protocol))
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "TCP",
-            Self::Udp => "UDP",
-            Self::Sctp => "SCTP",
-        })
     }
 }
