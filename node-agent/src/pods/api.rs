@@ -49,7 +49,8 @@ pub enum Reference {
 /// The API server as pods need it.
 #[async_trait]
 pub trait PodApi: Send + Sync + 'static {
-    /// Makes the pod's object show the status. The revision of the object that does.
+    /// Makes the pod's object show the status. The revision of the object that does; 0 when the
+    /// server does not say.
     async fn write_status(&self, pod: &PodId, status: &PodStatus) -> Result<u64, ApiError>;
     /// Removes the pod's object at once.
     async fn delete(&self, pod: &PodId) -> Result<(), ApiError>;

@@ -121,8 +121,8 @@ async fn write(api: Arc<dyn PodApi>, pod: PodId, desk: watch::Sender<Desk>) {
                 delay = FIRST_DELAY;
                 desk.send_modify(|desk| {
                     // An object seen meanwhile may be newer than the one written.
-                    if revision >= desk.known.revision {
-                        desk.known = Known { revision, status: owned };
+                    if revision >= desk.known.revision || revision == 0 {
+                        desk.known = Known { revision: revision.max(desk.known.revision), status: owned };
                     }
                 });
             }

@@ -37,7 +37,7 @@ pub(crate) struct State {
     pub(crate) refusals: u32,
     pub(crate) gone: bool,
     pub(crate) tokens: u32,
-    revision: u64,
+    pub(crate) revision: u64,
 }
 
 impl Default for FakeApi {

@@ -27,6 +27,10 @@ struct Stage<'a> {
 
 impl Machine {
     pub(super) fn run(&mut self, pod: &Arc<Pod>, now: Timestamp, plan: &mut Plan) {
+        if self.in_flight.iter().any(|job| matches!(job, Job::StopSandboxes | Job::RemoveAll)) {
+            // The object is back, and what began while it was gone is not over.
+            return;
+        }
         let sandbox = self.running_sandbox().cloned();
         if !self.volumes.ready && sandbox.is_none() {
             self.ask(plan, Action::PrepareVolumes, now);
@@ -112,9 +116,10 @@ impl Machine {
     ) -> Option<u32> {
         let name = &definition.name;
         let Some(container) = self.latest(name).cloned() else {
-            // Somebody may have removed the container of a pod that we know.
+            // Somebody may have removed the container of a pod that we know. An init container that
+            // is asked for has to be seen through.
             return match self.recorded_exit(name) {
-                Some(code) if !policy.restarts(code) => None,
+                Some(code) if !policy.restarts(code) && !self.is_init(name) => None,
                 _ => Some(self.recorded_attempts(name)),
             };
         };
@@ -126,8 +131,9 @@ impl Machine {
             ContainerState::Exited(exit) => {
                 let init_again = self.is_init(name) && container.sandbox != stage.network.sandbox;
                 let again = policy.restarts(exit.code) || init_again;
+                // The newest one may have been removed, and this is an older one.
                 (again && self.may_restart(definition, &container, exit, stage.now, plan))
-                    .then_some(container.attempt + 1)
+                    .then(|| (container.attempt + 1).max(self.recorded_attempts(name)))
             }
         }
     }

@@ -61,7 +61,7 @@ fn status(
         image: container.image.clone(),
         image_id: container.image_id.clone(),
         container_id: Some(container_id(container)),
-        restart_count: i32::try_from(container.attempt).unwrap_or(i32::MAX),
+        restart_count: restart_count(machine, container),
         last_state: machine.previous(name).and_then(terminated_state).or(Some(State::default())),
         started: Some(false),
         ..ContainerStatus::default()
@@ -84,6 +84,12 @@ fn status(
     }
     status.state = Some(held.unwrap_or_else(|| own_state(container)));
     status
+}
+
+/// It never falls, even when somebody removes the newest container of a name.
+fn restart_count(machine: &Machine, container: &Container) -> i32 {
+    let recorded = machine.recorded(&container.name).map_or(0, |status| status.restart_count);
+    i32::try_from(container.attempt).unwrap_or(i32::MAX).max(recorded)
 }
 
 /// The status of a container that does not exist: it never did, or somebody removed it.

@@ -1,0 +1,168 @@
+//! From nothing to running, and agents that find it so.
+
+use serde_json::json;
+
+use super::world::{ADDRESS, BEGIN, World};
+use crate::pods::{
+    fixtures::{HOST, container, with},
+    message::{Job, Message, ProbeKind},
+};
+
+#[test]
+fn a_pod_comes_up_in_order() {
+    let mut world = World::new(json!({ "containers": [container("a"), container("b")] }));
+    assert_eq!(world.phase(), "Pending");
+    assert_eq!(world.state("a"), "Waiting: ContainerCreating");
+    assert!(!world.condition("PodReadyToStartContainers"));
+    world.settle();
+    assert_eq!(world.calls(), ["sandbox p 0", "create a 0", "start a", "create b 0", "start b"]);
+    assert_eq!(world.phase(), "Running");
+    for kind in ["PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready"] {
+        assert!(world.condition(kind), "{kind}");
+    }
+    let status = world.status();
+    assert_eq!(status.pod_ip.as_deref(), Some(ADDRESS.to_string().as_str()));
+    assert_eq!(status.host_ip.as_deref(), Some(HOST.to_string().as_str()));
+    assert_eq!(status.qos_class.as_deref(), Some("BestEffort"));
+    assert_eq!(status.start_time.as_ref().map(|time| time.0.as_second()), Some(BEGIN));
+    assert_eq!((world.state("a").as_str(), world.container("a").restart_count), ("Running", 0));
+}
+
+#[test]
+fn containers_are_started_side_by_side() {
+    let mut world = World::new(json!({ "containers": [container("a"), container("b")] }));
+    while world.pending.len() < 2 {
+        assert!(world.step(), "both starts wait at once at some time");
+    }
+    let jobs: Vec<_> = world.pending.iter().filter_map(crate::pods::message::Action::job).collect();
+    assert_eq!(jobs, [Job::Start("a".to_owned()), Job::Start("b".to_owned())]);
+}
+
+#[test]
+fn nothing_happens_twice_when_messages_repeat() {
+    let mut world = World::new(json!({}));
+    for _ in 0..20 {
+        world.tell_object();
+        world.look();
+        world.tell(Message::Tick);
+        world.step();
+    }
+    world.settle();
+    assert_eq!(world.calls(), ["sandbox p 0", "create app 0", "start app"]);
+    let written = world.statuses.len();
+    world.look();
+    world.tell_object();
+    assert_eq!(world.statuses.len(), written, "a status changes only when something has");
+}
+
+#[test]
+fn a_restarted_agent_changes_nothing() {
+    let probe = json!({ "readinessProbe": { "tcpSocket": { "port": 1 } } });
+    let mut world = World::new(json!({ "containers": [with(container("app"), probe)] }));
+    world.settle();
+    world.probe("app", ProbeKind::Readiness, true);
+    assert!(world.condition("Ready"));
+    let (before, written) = (world.status().clone(), world.statuses.len());
+    let id = world.runtime.id_of("app");
+    world.clear_calls();
+    world.pass(3600);
+    world.restart_agent();
+    world.pass(60);
+    assert_eq!(world.calls(), Vec::<String>::new());
+    assert_eq!(world.runtime.id_of("app"), id);
+    assert_eq!(world.statuses.len(), written, "not even for a moment is another status shown");
+    assert_eq!(*world.status(), before);
+    assert_eq!(world.probes(), ["app Readiness"]);
+}
+
+#[test]
+fn an_agent_may_die_after_any_step() {
+    for steps in 0..12 {
+        let mut world = World::new(json!({
+            "initContainers": [container("first")],
+            "containers": [container("a"), container("b")],
+        }));
+        world.runtime.state().short_lived.insert("first".to_owned(), 0);
+        for _ in 0..steps {
+            world.step();
+        }
+        world.restart_agent();
+        world.pass(60);
+        assert_eq!(world.running(), ["a", "b"], "died after {steps} steps");
+        assert_eq!(world.running_sandboxes(), 1);
+        assert_eq!((world.phase(), world.container("a").restart_count), ("Running", 0));
+    }
+}
+
+#[test]
+fn a_created_container_that_was_never_started_is_made_anew() {
+    let mut world = World::new(json!({}));
+    world.runtime.fail("start app", crate::pods::runtime::RuntimeError::Unavailable("gone".to_owned()));
+    world.settle();
+    assert_eq!(world.running(), Vec::<String>::new());
+    assert_eq!(world.state("app"), "Waiting: RunContainerError");
+    world.pass(5);
+    assert_eq!(world.calls(), ["sandbox p 0", "create app 0", "start app", "create app 0", "start app"]);
+    assert_eq!((world.running(), world.container("app").restart_count), (vec!["app".to_owned()], 0));
+}
+
+#[test]
+fn what_fails_is_tried_again_after_growing_delays() {
+    let mut world = World::new(json!({}));
+    world.failing = vec![Job::Volumes, Job::Volumes, Job::Volumes, Job::Sandbox];
+    world.settle();
+    let mut waited = Vec::new();
+    while world.running().is_empty() {
+        let wake = world.plan.wake.expect("a time to try again");
+        let seconds = wake.duration_since(world.now()).as_secs();
+        waited.push(seconds);
+        world.pass(seconds);
+    }
+    assert_eq!(waited, [1, 2, 4, 1]);
+}
+
+#[test]
+fn files_that_arrive_late_are_not_waited_for() {
+    let mut world = World::new(json!({}));
+    world.failing = vec![Job::Volumes];
+    world.settle();
+    assert!(world.running().is_empty());
+    world.tell(Message::Refreshed);
+    world.settle();
+    assert_eq!(world.running(), ["app"]);
+}
+
+#[test]
+fn files_that_change_later_are_made_again_and_nothing_restarts() {
+    let mut world = World::new(json!({}));
+    world.settle();
+    world.clear_calls();
+    world.failing = vec![Job::Volumes];
+    world.tell(Message::Refreshed);
+    assert_eq!(world.pending.len(), 1);
+    world.pass(10);
+    assert!(world.failing.is_empty(), "the files were made, and again after that failed");
+    assert_eq!(world.calls(), Vec::<String>::new());
+    let quiet = world.pending.is_empty() && world.plan.wake.is_none();
+    assert!(quiet, "and then no more");
+}
+
+#[test]
+fn readiness_and_startup_probes_gate_what_they_should() {
+    let probes = json!({
+        "startupProbe": { "tcpSocket": { "port": 1 } },
+        "livenessProbe": { "tcpSocket": { "port": 1 } },
+        "readinessProbe": { "tcpSocket": { "port": 1 } },
+    });
+    let mut world = World::new(json!({ "containers": [with(container("app"), probes)] }));
+    world.settle();
+    assert_eq!(world.probes(), ["app Startup"]);
+    assert_eq!(world.container("app").started, Some(false));
+    world.probe("app", ProbeKind::Startup, true);
+    assert_eq!(world.probes(), ["app Liveness", "app Readiness"]);
+    assert_eq!((world.container("app").started, world.condition("Ready")), (Some(true), false));
+    world.probe("app", ProbeKind::Readiness, true);
+    assert!(world.condition("Ready"));
+    world.probe("app", ProbeKind::Readiness, false);
+    assert!(!world.condition("Ready"));
+}
