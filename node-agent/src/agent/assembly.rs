@@ -31,7 +31,7 @@ use crate::{
 /// How often the container engine is asked whether it answers.
 const RUNTIME_PERIOD: Duration = Duration::from_secs(5);
 /// How often it is looked whether rules and routes still stand.
-const NETWORK_PERIOD: Duration = Duration::from_secs(30);
+const NETWORK_PERIOD: Duration = Duration::from_secs(10);
 
 impl Agent {
     /// Everything that pods need, then pods.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Agent;
 use crate::{
     dataplane::dump,
+    net::names,
     node::object,
     observe::Progress,
     pods::LogError,
@@ -71,6 +72,7 @@ impl View for Agent {
                 "lastMicroseconds": progress.last.map(|last| u64::try_from(last.took.as_micros()).unwrap_or(u64::MAX)),
             },
             "network": network,
+            "pods": self.sources.pods.list().iter().map(|pod| pod_of(pod)).collect::<Vec<_>>(),
         })
     }
 
@@ -87,6 +89,17 @@ impl Agent {
     fn progress(&self) -> Progress {
         self.feed.get().map(|feed| feed.progress()).unwrap_or_default()
     }
+}
+
+/// A pod, and what its link is called if it has one.
+fn pod_of(pod: &Pod) -> Value {
+    let meta = &pod.metadata;
+    json!({
+        "namespace": meta.namespace,
+        "name": meta.name,
+        "uid": meta.uid,
+        "link": meta.uid.as_deref().map(names::link),
+    })
 }
 
 /// A part of the state, or why it cannot be read.

@@ -1,11 +1,11 @@
-//! The rules of netfilter that pods need: their packets may pass, and those to the outside leave with the node's
-//! address.
+//! The rules of netfilter that pods need: their packets may pass, the node's DNS may be asked, and what goes to the
+//! outside leaves with the node's address.
 //!
 //! By `iptables`, because Docker speaks it: where Docker runs, what is forwarded is dropped unless a rule in the same
-//! chain lets it pass, and a table of our own could not undo that. Two chains are ours; one jump to each stands in the
-//! chains of the system. Nothing of anybody else is changed, moved or removed.
+//! chain lets it pass, and a table of our own could not undo that. Three chains are ours; one jump to each stands in
+//! the chains of the system. Nothing of anybody else is changed, moved or removed.
 
-use std::{ffi::OsStr, process::Stdio};
+use std::{ffi::OsStr, net::Ipv4Addr, process::Stdio};
 
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use tracing::info;
@@ -24,8 +24,9 @@ struct Chain {
     comment: &'static str,
 }
 
-const CHAINS: [Chain; 2] = [
+const CHAINS: [Chain; 3] = [
     Chain { table: "filter", from: "FORWARD", name: "NODEPLANE-FORWARD", comment: "nodeplane: packets of pods" },
+    Chain { table: "filter", from: "INPUT", name: "NODEPLANE-INPUT", comment: "nodeplane: names for pods" },
     Chain { table: "nat", from: "POSTROUTING", name: "NODEPLANE-POSTROUTING", comment: "nodeplane: pods to outside" },
 ];
 
@@ -38,6 +39,8 @@ pub(super) struct Ranges {
     pub(super) cluster: Cidr,
     /// Services.
     pub(super) services: Cidr,
+    /// The node itself, to its pods.
+    pub(super) gateway: Ipv4Addr,
 }
 
 /// Makes the rules, in the place of those of an earlier agent.
@@ -55,7 +58,7 @@ pub(super) async fn ensure(ranges: &Ranges) -> Result<()> {
     Ok(())
 }
 
-/// Whether both jumps still stand: whoever removes rules of others removes these.
+/// Whether all jumps still stand: whoever removes rules of others removes these.
 ///
 /// # Errors
 /// iptables is missing.
@@ -109,17 +112,19 @@ impl Chain {
     }
 }
 
-/// Both chains in the language of `iptables-restore`, which empties them first and changes a table in one step.
+/// All chains in the language of `iptables-restore`, which empties them first and changes a table in one step.
 fn rules(ranges: &Ranges) -> String {
-    let Ranges { node, cluster, services } = ranges;
+    let Ranges { node, cluster, services, gateway } = ranges;
     let pods = format!("{}+", names::PREFIX);
-    let [forward, postrouting] = &CHAINS;
-    let (forward, postrouting) = (forward.name, postrouting.name);
+    let [forward, input, postrouting] = CHAINS.each_ref().map(|chain| chain.name);
     format!(
         "*filter
 :{forward} - [0:0]
+:{input} - [0:0]
 -A {forward} -i {pods} -j ACCEPT
 -A {forward} -o {pods} -j ACCEPT
+-A {input} -i {pods} -d {gateway} -p udp --dport 53 -j ACCEPT
+-A {input} -i {pods} -d {gateway} -p tcp --dport 53 -j ACCEPT
 COMMIT
 *nat
 :{postrouting} - [0:0]
@@ -161,12 +166,19 @@ mod tests {
     #[test]
     fn the_rules_are_these() {
         let cidr = |text: &str| text.parse().expect("a range");
-        let ranges =
-            Ranges { node: cidr("10.244.3.0/24"), cluster: cidr("10.244.0.0/16"), services: cidr("10.96.0.0/16") };
+        let ranges = Ranges {
+            node: cidr("10.244.3.0/24"),
+            cluster: cidr("10.244.0.0/16"),
+            services: cidr("10.96.0.0/16"),
+            gateway: Ipv4Addr::new(10, 244, 3, 1),
+        };
         let expected = "*filter
 :NODEPLANE-FORWARD - [0:0]
+:NODEPLANE-INPUT - [0:0]
 -A NODEPLANE-FORWARD -i np-+ -j ACCEPT
 -A NODEPLANE-FORWARD -o np-+ -j ACCEPT
+-A NODEPLANE-INPUT -i np-+ -d 10.244.3.1 -p udp --dport 53 -j ACCEPT
+-A NODEPLANE-INPUT -i np-+ -d 10.244.3.1 -p tcp --dport 53 -j ACCEPT
 COMMIT
 *nat
 :NODEPLANE-POSTROUTING - [0:0]

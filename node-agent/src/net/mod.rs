@@ -225,7 +225,7 @@ impl Network {
     async fn open_the_way_out(&self) -> Result<()> {
         guard::ensure_forwarding(&State::in_folder(&self.settings.state_dir))?;
         let Settings { services, cluster, state_dir: _ } = self.settings;
-        firewall::ensure(&Ranges { node: self.range, cluster, services }).await
+        firewall::ensure(&Ranges { node: self.range, cluster, services, gateway: self.gateway }).await
     }
 
     /// Takes over the links that are there. One without a route was never finished: its pod will ask again.

@@ -3,24 +3,23 @@
 //! The namespace is that of the thread which calls [`Netlink::open`], for good. Whatever is put there may be put there
 //! again; whatever is deleted may be gone already.
 
+mod messages;
+
 use std::{io, net::Ipv4Addr};
 
 use futures::TryStreamExt as _;
 use rtnetlink::{
     AddressMessageBuilder, Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
     packet_route::{
-        AddressFamily,
         address::{AddressAttribute, AddressMessage, AddressScope},
-        link::{InfoData, InfoVeth, LinkAttribute, LinkMessage},
-        route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType},
+        link::{InfoData, InfoVeth},
+        route::RouteMessage,
     },
 };
 use tokio::task::JoinHandle;
 
+use self::messages::{has_label, local_address, read_link, read_route, route_message, way};
 use super::{Error, Result, cidr::Cidr};
-
-/// The mark of our routes, in the field that says which program made a route. No well-known one has this number.
-const PROTOCOL: RouteProtocol = RouteProtocol::Other(78);
 
 /// A connection to the kernel. Requests may be made at the same time.
 pub struct Netlink {
@@ -276,85 +275,6 @@ impl Drop for Netlink {
     fn drop(&mut self) {
         self.connection.abort();
     }
-}
-
-fn route_message(to: Cidr, way: Way) -> RouteMessage {
-    let mut message =
-        RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(to.first(), to.prefix()).protocol(PROTOCOL);
-    match way {
-        Way::Unreachable | Way::Other => message = message.kind(RouteType::Unreachable),
-        Way::Link { index, gateway, source } => {
-            message = message.output_interface(index);
-            message = match gateway {
-                Some(gateway) => message.gateway(gateway),
-                None => message.scope(RouteScope::Link),
-            };
-            if let Some(source) = source {
-                message = message.pref_source(source);
-            }
-        }
-    }
-    message.build()
-}
-
-fn read_route(message: &RouteMessage) -> Option<Route> {
-    let header = &message.header;
-    // Some kernels list the other tables as well.
-    let table = message.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Table(table) => Some(*table),
-        _ => None,
-    });
-    let main = u32::from(RouteHeader::RT_TABLE_MAIN);
-    if header.address_family != AddressFamily::Inet || table.unwrap_or(header.table.into()) != main {
-        return None;
-    }
-    let to = message.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(*address),
-        _ => None,
-    });
-    let to = Cidr::new(to.unwrap_or(Ipv4Addr::UNSPECIFIED), header.destination_prefix_length);
-    Some(Route { to, way: way(message), is_ours: header.protocol == PROTOCOL })
-}
-
-fn way(message: &RouteMessage) -> Way {
-    let (mut index, mut gateway, mut source) = (None, None, None);
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Oif(oif) => index = Some(*oif),
-            RouteAttribute::Gateway(RouteAddress::Inet(address)) => gateway = Some(*address),
-            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => source = Some(*address),
-            _ => {}
-        }
-    }
-    match (message.header.kind, index) {
-        (RouteType::Unreachable, _) => Way::Unreachable,
-        (RouteType::Unicast, Some(index)) => Way::Link { index, gateway, source },
-        _ => Way::Other,
-    }
-}
-
-fn read_link(message: LinkMessage) -> Link {
-    let mut link = Link { index: message.header.index, name: String::new(), peer: None, mtu: 0 };
-    for attribute in message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name = name,
-            LinkAttribute::Link(peer) => link.peer = Some(peer),
-            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
-            _ => {}
-        }
-    }
-    link
-}
-
-fn has_label(message: &AddressMessage, wanted: &str) -> bool {
-    message.attributes.iter().any(|attribute| matches!(attribute, AddressAttribute::Label(label) if label == wanted))
-}
-
-fn local_address(message: &AddressMessage) -> Option<Ipv4Addr> {
-    message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Local(std::net::IpAddr::V4(address)) => Some(*address),
-        _ => None,
-    })
 }
 
 fn unless(done: std::result::Result<(), rtnetlink::Error>, errno: i32) -> std::result::Result<(), rtnetlink::Error> {
