@@ -73,3 +73,6 @@ fn remove_files(paths: &Paths) -> io::Result<()> {
     }
     std::fs::remove_dir(paths.root())
 }
+
+#[cfg(test)]
+mod tests;

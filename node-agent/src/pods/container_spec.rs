@@ -1,7 +1,7 @@
 //! A container of a pod as a specification for the runtime (kubelet `generateContainerConfig`).
 //! Pure.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::Path};
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SecurityContext, VolumeMount};
 
@@ -47,11 +47,11 @@ pub fn build(pod: &Pod, container: &Container, with: Circumstances<'_>) -> Resul
         container.termination_message_path.clone().filter(|path| !path.is_empty()).unwrap_or(TERMINATION_PATH.into());
     let mut mounts = volume_mounts(pod, container, &variables, with.paths)?;
     let message = with.paths.termination_message(&container.name, with.attempt);
-    mounts.push(bind(message, &termination_path));
+    mounts.push(bind(&message, &termination_path));
     for (file, target) in [(with.paths.hosts(), "/etc/hosts"), (with.paths.resolv_conf(), "/etc/resolv.conf")] {
         // A container that mounts its own wins.
         if !mounts.iter().any(|mount| mount.target == target) {
-            mounts.push(bind(file, target));
+            mounts.push(bind(&file, target));
         }
     }
     Ok(ContainerSpec {
@@ -75,7 +75,7 @@ pub fn build(pod: &Pod, container: &Container, with: Circumstances<'_>) -> Resul
     })
 }
 
-fn bind(source: PathBuf, target: &str) -> Mount {
+fn bind(source: &Path, target: &str) -> Mount {
     Mount {
         source: source.to_string_lossy().into_owned(),
         target: target.to_owned(),

@@ -134,7 +134,7 @@ impl Machine {
             Message::Gone => self.gone = true,
             Message::Observed(observed) => self.observe(observed),
             Message::Done(job, result) => self.done(job, result, now),
-            Message::Probed(verdict) => self.probed(verdict),
+            Message::Probed(verdict) => self.probed(&verdict),
             Message::Refreshed => self.refresh(),
             Message::Tick => {}
         }
@@ -223,7 +223,7 @@ impl Machine {
         self.failed.insert(job, Failed { failure, at: now, backoff, announced: false });
     }
 
-    fn probed(&mut self, verdict: Verdict) {
+    fn probed(&mut self, verdict: &Verdict) {
         let Some(container) = self.container(&verdict.container) else { return };
         let (id, name) = (container.id.clone(), container.name.clone());
         let why = |kind: &str| format!("Container {name} failed {kind} probe, will be restarted");

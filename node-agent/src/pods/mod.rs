@@ -35,9 +35,9 @@ pub mod volumes;
 pub mod worker;
 
 #[cfg(test)]
-mod fixtures;
+mod bed;
 #[cfg(test)]
-mod tests;
+mod fixtures;
 
 use std::{net::Ipv4Addr, sync::Arc};
 

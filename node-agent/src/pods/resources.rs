@@ -93,7 +93,7 @@ mod tests {
 
     const NODE: Allocatable = Allocatable { milli_cpu: 4000, memory: 8 << 30, storage: 100 << 30 };
 
-    fn check(resources: serde_json::Value, expected: Resources) {
+    fn check(resources: &serde_json::Value, expected: Resources) {
         let spec: PodSpec = serde_json::from_value(json!({
             "containers": [{ "name": "c", "resources": resources }]
         }))
@@ -103,13 +103,13 @@ mod tests {
 
     #[test]
     fn a_container_that_asks_for_nothing_goes_first() {
-        check(json!({}), Resources { cpu_shares: 2, oom_score_adj: 1000, ..Resources::default() });
+        check(&json!({}), Resources { cpu_shares: 2, oom_score_adj: 1000, ..Resources::default() });
     }
 
     #[test]
     fn a_guaranteed_container_goes_last() {
         check(
-            json!({ "limits": { "cpu": "500m", "memory": "1Gi" } }),
+            &json!({ "limits": { "cpu": "500m", "memory": "1Gi" } }),
             Resources { cpu_shares: 512, cpu_quota: 50_000, cpu_period: 100_000, memory: 1 << 30, oom_score_adj: -997 },
         );
     }
@@ -117,11 +117,11 @@ mod tests {
     #[test]
     fn a_burstable_container_goes_the_sooner_the_less_it_asked_for() {
         check(
-            json!({ "requests": { "cpu": "1", "memory": "4Gi" } }),
+            &json!({ "requests": { "cpu": "1", "memory": "4Gi" } }),
             Resources { cpu_shares: 1024, oom_score_adj: 500, ..Resources::default() },
         );
         check(
-            json!({ "requests": { "memory": "1" }, "limits": { "cpu": "5m" } }),
+            &json!({ "requests": { "memory": "1" }, "limits": { "cpu": "5m" } }),
             Resources {
                 cpu_shares: 5,
                 cpu_quota: 1_000,

@@ -23,6 +23,9 @@ pub(crate) struct FakeApi {
     changed: watch::Sender<u64>,
 }
 
+/// Revisions of objects that others write are lower.
+pub(crate) const FIRST_REVISION: u64 = 1_000_000;
+
 #[derive(Default)]
 pub(crate) struct State {
     /// Statuses by pod name, in the order of their writes.
@@ -37,12 +40,13 @@ pub(crate) struct State {
     pub(crate) refusals: u32,
     pub(crate) gone: bool,
     pub(crate) tokens: u32,
-    pub(crate) revision: u64,
+    revision: u64,
 }
 
 impl Default for FakeApi {
     fn default() -> Self {
-        Self { state: Arc::default(), changed: watch::Sender::new(0) }
+        let state = State { revision: FIRST_REVISION, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0) }
     }
 }
 

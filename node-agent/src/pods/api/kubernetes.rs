@@ -153,10 +153,10 @@ impl PodApi for KubernetesApi {
 }
 
 fn failure(error: kube::Error) -> ApiError {
-    match &error {
+    match error {
         kube::Error::Api(status) if status.code == 404 => ApiError::Gone,
         // A write under a uid that is not the object's.
         kube::Error::Api(status) if status.code == 409 && status.message.contains("recondition") => ApiError::Gone,
-        _ => ApiError::Failed(error.to_string()),
+        error => ApiError::Failed(error.to_string()),
     }
 }

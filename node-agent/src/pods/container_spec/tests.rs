@@ -59,8 +59,7 @@ fn words_are_expanded_and_the_rest_is_taken_over() {
 #[test]
 fn every_container_gets_the_files_of_its_pod() {
     let mounts = built(app(json!({}))).expect("a specification").mounts;
-    let pairs: Vec<(&str, &str)> =
-        mounts.iter().map(|mount| (mount.source.as_str(), mount.target.as_str())).collect();
+    let pairs: Vec<(&str, &str)> = mounts.iter().map(|mount| (mount.source.as_str(), mount.target.as_str())).collect();
     assert_eq!(
         pairs,
         [
@@ -116,8 +115,7 @@ fn security_comes_from_the_container_then_from_the_pod() {
         "capabilities": { "add": ["NET_ADMIN"], "drop": ["ALL"] },
         "seccompProfile": { "type": "RuntimeDefault" },
     } }));
-    spec["securityContext"] =
-        json!({ "runAsUser": 1, "runAsGroup": 8, "fsGroup": 9, "supplementalGroups": [10] });
+    spec["securityContext"] = json!({ "runAsUser": 1, "runAsGroup": 8, "fsGroup": 9, "supplementalGroups": [10] });
     let security = built(spec).expect("a specification").security;
     assert_eq!(security.user, "7:8");
     assert_eq!(security.groups, ["10", "9"]);

@@ -1,5 +1,7 @@
 //! Environments.
 
+#![expect(clippy::needless_pass_by_value, reason = "JSON is written where it is used")]
+
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use k8s_openapi::api::core::v1::Service;
@@ -143,7 +145,12 @@ fn what_is_missing_and_optional_is_left_out() {
 #[test]
 fn services_of_the_namespace_are_linked() {
     let services = [
-        service("default", "my-db", "10.96.0.7", json!([{ "name": "sql", "port": 5432 }, { "port": 53, "protocol": "UDP" }])),
+        service(
+            "default",
+            "my-db",
+            "10.96.0.7",
+            json!([{ "name": "sql", "port": 5432 }, { "port": 53, "protocol": "UDP" }]),
+        ),
         service("default", "headless", "None", json!([{ "port": 1 }])),
         service("other", "elsewhere", "10.96.0.8", json!([{ "port": 1 }])),
     ];

@@ -1,5 +1,7 @@
 //! `/etc/hosts` and `/etc/resolv.conf`.
 
+#![expect(clippy::needless_pass_by_value, reason = "JSON is written where it is used")]
+
 use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Which log, and how much of it.
 
+#![expect(clippy::needless_pass_by_value, reason = "JSON is written where it is used")]
+
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -51,7 +53,8 @@ fn ended() -> ContainerState {
 /// Which container is read; `states` are newest first.
 fn chosen(status: Value, states: Vec<ContainerState>, previous: bool) -> Result<String, String> {
     let ids = ["newest", "older", "oldest"];
-    let containers = states.into_iter().zip(ids).zip([2, 1, 0]).map(|((state, id), attempt)| container(id, attempt, state));
+    let containers =
+        states.into_iter().zip(ids).zip([2, 1, 0]).map(|((state, id), attempt)| container(id, attempt, state));
     let observed = Observed { sandboxes: Vec::new(), containers: containers.collect() };
     choose::container(&pod_with(status), &observed, "app", previous).map(str::to_owned).map_err(|error| {
         assert_eq!(error.code, 400);
@@ -109,10 +112,9 @@ async fn old_lines_are_dropped_wherever_pieces_end() {
     let text = "2024-01-01T00:00:00.100000000Z one\n2024-01-01T00:00:00.200000000Z two\n2024-01-01T00:00:00.3Z th ree";
     let since: Timestamp = "2024-01-01T00:00:00.2Z".parse().expect("a time");
     for size in 1..=text.len() {
-        for (keep, expected) in [
-            (false, "two\nth ree"),
-            (true, "2024-01-01T00:00:00.200000000Z two\n2024-01-01T00:00:00.3Z th ree"),
-        ] {
+        for (keep, expected) in
+            [(false, "two\nth ree"), (true, "2024-01-01T00:00:00.200000000Z two\n2024-01-01T00:00:00.3Z th ree")]
+        {
             let pieces: Vec<_> = text.as_bytes().chunks(size).map(|piece| Ok(piece.to_vec().into())).collect();
             let log = filter(stream::iter(pieces).boxed(), Lines::new(since, keep));
             let all: Vec<_> = log.try_collect().await.expect("a log");

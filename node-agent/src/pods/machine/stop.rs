@@ -47,8 +47,8 @@ impl Machine {
             running.retain(|(_, name)| !is_sidecar(name));
             return running;
         }
-        let inits = self.pod.iter().flat_map(|pod| pod.inits());
-        let last = inits.filter(|init| running.iter().any(|(_, name)| *name == init.name)).next_back();
+        let mut inits = self.pod.iter().flat_map(|pod| pod.inits());
+        let last = inits.rfind(|init| running.iter().any(|(_, name)| *name == init.name));
         running.retain(|(_, name)| last.is_none_or(|last| *name == last.name));
         running
     }

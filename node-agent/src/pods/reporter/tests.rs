@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Reporter;
 use crate::pods::{
-    api::fake::FakeApi,
+    api::fake::{FIRST_REVISION, FakeApi},
     fixtures::{self, eventually},
     pod::PodExt,
 };
@@ -62,8 +62,7 @@ async fn what_somebody_else_wrote_is_put_right() {
     let reporter = start(&api);
     reporter.show(status("Running"));
     reporter.settled().await;
-    api.state().revision = 9;
-    reporter.saw(&object(9, "Unknown"));
+    reporter.saw(&object(FIRST_REVISION + 2, "Unknown"));
     reporter.settled().await;
     assert_eq!(phases(&api), ["Running", "Running"]);
 }

@@ -12,6 +12,7 @@ use std::{collections::HashMap, net::Ipv4Addr, time::Duration};
 use async_trait::async_trait;
 use bollard::{
     Docker,
+    container::LogOutput,
     errors::Error,
     exec::{CreateExecOptions, StartExecResults},
     models::{ContainerSummary, ContainerSummaryStateEnum},
@@ -210,7 +211,7 @@ impl ContainerRuntime for DockerRuntime {
         }
         // A follower may wait for ever for the next line.
         let docker = self.docker.clone().with_timeout(Duration::from_secs(u64::from(u32::MAX)));
-        docker.logs(id, Some(wanted.build())).map(|piece| piece.map(|p| p.into_bytes()).map_err(failure)).boxed()
+        docker.logs(id, Some(wanted.build())).map(|piece| piece.map(LogOutput::into_bytes).map_err(failure)).boxed()
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, RuntimeError> {

@@ -133,7 +133,10 @@ fn what_is_missing_is_named_unless_it_may_be() {
             json!({ "configMap": { "name": "config", "items": [{ "key": "none", "path": "x" }] } }),
             "references non-existent config key: none",
         ),
-        (json!({ "configMap": { "name": "config", "items": [{ "key": "color", "path": "../x" }] } }), "invalid path: ../x"),
+        (
+            json!({ "configMap": { "name": "config", "items": [{ "key": "color", "path": "../x" }] } }),
+            "invalid path: ../x",
+        ),
         (json!({ "nfs": { "server": "s", "path": "/" } }), "this kind of volume is not supported on this node"),
     ] {
         assert_eq!(bed.refused(volume), format!("{start}{reason}"));
@@ -152,9 +155,10 @@ fn files_change_with_their_object_and_stay_when_it_stays() {
     bed.found.config_maps.insert("config".to_owned(), serde_json::from_value(data).expect("a map"));
     bed.made(json!({ "configMap": { "name": "config" } }));
     assert_eq!(shown(&dir), [file("color", "red", 0o644), file("shape", "round", 0o644)]);
-    let versions = fs::read_dir(&dir).expect("a directory").flatten().filter(|entry| {
-        entry.file_type().is_ok_and(|kind| kind.is_dir())
-    });
+    let versions = fs::read_dir(&dir)
+        .expect("a directory")
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     assert_eq!(versions.count(), 1, "old versions go");
 }
 
@@ -244,7 +248,9 @@ fn paths_of_the_node_are_checked() {
     fs::create_dir(&base).expect("a directory");
     fs::write(base.join("file"), "x").expect("a file");
     let of = |name: &str, kind: &str| json!({ "hostPath": { "path": base.join(name), "type": kind } });
-    for (name, kind) in [("file", "File"), ("", "Directory"), ("new", "DirectoryOrCreate"), ("fresh", "FileOrCreate"), ("any", "")] {
+    for (name, kind) in
+        [("file", "File"), ("", "Directory"), ("new", "DirectoryOrCreate"), ("fresh", "FileOrCreate"), ("any", "")]
+    {
         bed.made(of(name, kind));
         assert!(base.join(name).exists(), "{name} {kind}");
     }
