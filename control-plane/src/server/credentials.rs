@@ -26,7 +26,7 @@ const AGENTS_CLIENT: &str = "kube-apiserver-kubelet-client";
 const SERVICE_NAMES: [&str; 4] =
     ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
 /// How long a kubeconfig waits for a server that is just starting for the first time.
-const AUTHORITY_WITHIN: Duration = Duration::from_secs(10);
+const AUTHORITY_WITHIN: Duration = Duration::from_secs(5);
 
 /// All that is made from the authority at start.
 pub(super) struct Credentials {

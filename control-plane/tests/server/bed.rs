@@ -1,0 +1,196 @@
+//! Server processes on free loopback ports, clients of them, and an etcd.
+
+use std::{
+    fs::{self, File},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+/// Time that anything may take in a test.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The program with some arguments.
+pub fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodeplane-server"));
+    command.args(arguments).stdin(Stdio::null()).env_remove("NODEPLANE_LOG");
+    command
+}
+
+/// Runs the program to its end; one that goes on is killed.
+pub fn output(arguments: &[&str]) -> Output {
+    let mut child = program(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let since = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if since.elapsed() > DEADLINE {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// A running server; killed when it goes out of scope.
+pub struct Server {
+    child: Child,
+    dir: PathBuf,
+    log: PathBuf,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server with its state in `dir/server`, and waits until it says where it listens.
+    pub fn start(dir: &Path, more: &[&str]) -> Self {
+        let log = dir.join("server.log");
+        let state = dir.join("server");
+        let mut command = program(&["--listen", "127.0.0.1:0", "--state-dir", state.to_str().unwrap()]);
+        let child = command.args(more).stderr(File::create(&log).unwrap()).spawn().unwrap();
+        let mut server = Self { child, dir: state, log, address: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        server.address = server.await_address();
+        server
+    }
+
+    fn await_address(&mut self) -> SocketAddr {
+        let since = Instant::now();
+        loop {
+            let log = self.log();
+            let ready = log.lines().find(|line| line.contains(": ready address="));
+            if let Some((_, rest)) = ready.and_then(|line| line.split_once("address=")) {
+                return rest.split(' ').next().unwrap().parse().unwrap();
+            }
+            assert!(self.child.try_wait().unwrap().is_none(), "the server has ended:\n{log}");
+            assert!(since.elapsed() < DEADLINE, "the server is not ready:\n{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.join("admin.kubeconfig")
+    }
+
+    /// A client with the administrator's certificate.
+    pub async fn client(&self) -> Client {
+        client(&self.kubeconfig()).await
+    }
+
+    /// A client that trusts the server, but shows nothing.
+    pub async fn stranger(&self) -> Client {
+        let mut config = config(&self.kubeconfig()).await;
+        config.auth_info = kube::config::AuthInfo::default();
+        Client::try_from(config).unwrap()
+    }
+
+    /// A client that reaches the server under another name.
+    pub async fn client_at(&self, name: &str) -> Client {
+        let mut config = config(&self.kubeconfig()).await;
+        config.tls_server_name = Some(name.to_owned());
+        Client::try_from(config).unwrap()
+    }
+
+    /// The process dies at once, as in a power failure of the program.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks the process to end, and waits for it.
+    pub fn stop(mut self) -> (ExitStatus, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status, self.log());
+            }
+            assert!(since.elapsed() < DEADLINE, "the server does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn config(kubeconfig: &Path) -> Config {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
+}
+
+/// A client by a kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Client {
+    Client::try_from(config(kubeconfig).await).unwrap()
+}
+
+/// A real etcd; killed when it goes out of scope.
+pub struct Etcd {
+    child: Child,
+    pub url: String,
+}
+
+impl Etcd {
+    /// Starts etcd with its data in `dir/etcd`, and waits until it takes connections.
+    pub fn start(dir: &Path) -> Self {
+        for _ in 0..5 {
+            // The ports are free now; somebody else may be faster, then again with others.
+            let [client, peer] = free_ports().map(|port| format!("http://127.0.0.1:{port}"));
+            let _ = fs::remove_dir_all(dir.join("etcd"));
+            let mut command = Command::new("etcd");
+            command
+                .arg("--data-dir")
+                .arg(dir.join("etcd"))
+                .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+                .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+                .args(["--initial-cluster", &format!("default={peer}"), "--log-level", "error"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            let child = command.spawn().expect("these tests need etcd (package etcd-server) on the path");
+            let mut etcd = Self { child, url: client };
+            if etcd.is_up() {
+                return etcd;
+            }
+        }
+        panic!("etcd does not start");
+    }
+
+    fn is_up(&mut self) -> bool {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        let since = Instant::now();
+        while since.elapsed() < DEADLINE && self.child.try_wait().unwrap().is_none() {
+            if std::net::TcpStream::connect(&address).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
