@@ -1,6 +1,10 @@
 //! Where the files of pods lie: one directory per pod, laid out as the kubelet's.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 /// The agent's directory for pods.
 #[derive(Clone, Debug)]
@@ -35,6 +39,14 @@ impl PodPaths {
     /// The directory itself.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Makes it, for nobody but the agent and the engine: secrets lie there.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn make(&self) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)
     }
 
     /// Its `/etc/hosts`.

@@ -4,12 +4,16 @@
 //! never decides what follows from its verdict.
 
 pub(super) mod ask;
+mod grpc;
+pub(super) mod http;
+mod tls;
 
 use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::{Container, Pod, Probe};
 use tokio::{sync::mpsc, task::AbortHandle};
 
+use self::ask::{Answer, Unwell};
 use super::{
     context::Context,
     message::{Message, ProbeKind, ProbeTarget, Verdict},
@@ -104,14 +108,12 @@ impl Watch {
         loop {
             ticks.tick().await;
             let answer = self.ask(timeout).await;
-            if let Err(why) = &answer {
-                let kind = match self.target.kind {
-                    ProbeKind::Startup => "Startup",
-                    ProbeKind::Liveness => "Liveness",
-                    ProbeKind::Readiness => "Readiness",
-                };
-                let message = format!("{kind} probe failed: {why}");
-                self.context.api.event(&self.pod, &self.target.name, true, "Unhealthy", &message);
+            if let Err(unwell) = &answer {
+                self.tell(unwell);
+            }
+            if let Err(Unwell::Errored(_)) = answer {
+                // It says nothing about the container.
+                continue;
             }
             if let Some(passed) = tally.count(answer.is_ok()) {
                 let verdict = Verdict { container: self.target.container.clone(), kind: self.target.kind, passed };
@@ -122,24 +124,23 @@ impl Watch {
         }
     }
 
-    async fn ask(&self, timeout: Duration) -> Result<(), String> {
-        let address = if self.pod.host_namespaces().network { Some(self.context.host) } else { self.address };
-        let probe = &self.probe;
-        if let Some(exec) = &probe.exec {
-            let command = exec.command.clone().unwrap_or_default();
-            return ask::exec(self.context.runtime.as_ref(), &self.target.container, &command, timeout).await;
-        }
-        let Some(address) = address else { return Err("the pod has no address".to_owned()) };
-        let asked = async {
-            if let Some(http) = &probe.http_get {
-                ask::http(http, &self.container, address).await
-            } else if let Some(tcp) = &probe.tcp_socket {
-                ask::tcp(tcp, &self.container, address).await
-            } else {
-                Err("gRPC probes are not supported on this node".to_owned())
-            }
+    fn tell(&self, unwell: &Unwell) {
+        let kind = match self.target.kind {
+            ProbeKind::Startup => "Startup",
+            ProbeKind::Liveness => "Liveness",
+            ProbeKind::Readiness => "Readiness",
         };
-        tokio::time::timeout(timeout, asked).await.unwrap_or_else(|_| Err("context deadline exceeded".to_owned()))
+        let message = match unwell {
+            Unwell::Failed(why) => format!("{kind} probe failed: {why}"),
+            Unwell::Errored(why) => format!("{kind} probe errored: {why}"),
+        };
+        self.context.api.event(&self.pod, &self.target.name, true, "Unhealthy", &message);
+    }
+
+    async fn ask(&self, timeout: Duration) -> Answer {
+        let address = if self.pod.host_namespaces().network { Some(self.context.host) } else { self.address };
+        let runtime = self.context.runtime.as_ref();
+        ask::probe(&self.probe, runtime, &self.target.container, &self.container, address, timeout).await
     }
 }
 
@@ -179,29 +180,4 @@ impl Tally {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn verdicts(kind: ProbeKind, answers: &[bool]) -> Vec<Option<bool>> {
-        let mut tally = Tally::new(kind, &Probe { failure_threshold: Some(2), ..Probe::default() });
-        answers.iter().map(|passed| tally.count(*passed)).collect()
-    }
-
-    #[test]
-    fn readiness_follows_the_answers_at_the_thresholds() {
-        assert_eq!(
-            verdicts(ProbeKind::Readiness, &[false, true, false, true, false, false, true]),
-            [None, Some(true), None, None, None, Some(false), Some(true)]
-        );
-    }
-
-    #[test]
-    fn what_is_not_known_yet_may_turn_out_unready() {
-        assert_eq!(verdicts(ProbeKind::Readiness, &[false, false, false]), [None, Some(false), None]);
-    }
-
-    #[test]
-    fn liveness_speaks_only_of_death() {
-        assert_eq!(verdicts(ProbeKind::Liveness, &[true, false, false]), [None, None, Some(false)]);
-    }
-}
+mod tests;

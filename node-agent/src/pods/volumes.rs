@@ -8,7 +8,7 @@ mod payload;
 
 use std::{
     fs, io,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -27,6 +27,12 @@ pub enum VolumeError {
     Io {
         /// Volume.
         volume: String,
+        /// What happened.
+        source: io::Error,
+    },
+    /// Nor for the pod as a whole.
+    #[error("the pod's directory: {source}")]
+    Pod {
         /// What happened.
         source: io::Error,
     },
@@ -69,6 +75,7 @@ pub fn prepare(
 ) -> Result<(), VolumeError> {
     let group = PodExt::spec(pod).security_context.as_ref().and_then(|context| context.fs_group);
     let group = group.and_then(|group| u32::try_from(group).ok());
+    paths.make().map_err(|source| VolumeError::Pod { source })?;
     for volume in PodExt::spec(pod).volumes.iter().flatten() {
         let dir = path(volume, paths);
         let io = |source| VolumeError::Io { volume: volume.name.clone(), source };
@@ -128,19 +135,25 @@ pub fn remove(paths: &PodPaths) -> io::Result<()> {
 fn empty_dir(source: &EmptyDirVolumeSource, dir: &Path, group: Option<u32>) -> io::Result<()> {
     let is_new = !dir.exists();
     fs::create_dir_all(dir)?;
-    if is_new && source.medium.as_deref() == Some("Memory") {
+    if source.medium.as_deref() == Some("Memory") && !is_mounted(dir)? {
         let limit = source.size_limit.as_ref().and_then(|limit| resources::units(&limit.0)).filter(|limit| *limit > 0);
         let options = limit.map(|limit| format!("size={limit}"));
         mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), options.as_deref())?;
+    } else if !is_new {
+        return Ok(());
     }
-    if is_new {
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o777))?;
-        if let Some(group) = group {
-            std::os::unix::fs::chown(dir, None, Some(group))?;
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o2777))?;
-        }
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o777))?;
+    if let Some(group) = group {
+        std::os::unix::fs::chown(dir, None, Some(group))?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o2777))?;
     }
     Ok(())
+}
+
+/// Whether a file system of its own is there.
+fn is_mounted(dir: &Path) -> io::Result<bool> {
+    let parent = dir.parent().unwrap_or(dir);
+    Ok(fs::metadata(dir)?.dev() != fs::metadata(parent)?.dev())
 }
 
 /// Checks or makes what `hostPath.type` says (upstream `pkg/volume/hostpath`).

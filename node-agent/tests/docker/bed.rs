@@ -150,6 +150,7 @@ impl Machine {
         &self.agent.as_ref().expect("an agent").0
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "JSON is written where it is used")]
     pub(crate) fn put(&self, name: &str, spec: Value) {
         let object = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": spec });
         self.server.put(&format!("{COLLECTION}/{name}"), object);

@@ -1,20 +1,57 @@
-//! One question to a container.
+//! One question to a container (kubelet `prober`, `pkg/probe`).
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use http_body_util::Empty;
-use hyper::{Request, Uri, header};
-use hyper_util::rt::TokioIo;
 use k8s_openapi::{
-    api::core::v1::{Container, HTTPGetAction, TCPSocketAction},
+    api::core::v1::{Container, Probe, TCPSocketAction},
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use tokio::net::TcpStream;
 
-use crate::pods::runtime::ContainerRuntime;
+use super::{grpc, http};
+use crate::pods::runtime::{ContainerRuntime, RuntimeError};
 
-/// As whom probes introduce themselves.
-const USER_AGENT: &str = "kube-probe/1.33";
+/// Why a question was not answered well.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::pods) enum Unwell {
+    /// The container is not as it should be.
+    #[error("{0}")]
+    Failed(String),
+    /// It could not be asked, which says nothing about it.
+    #[error("{0}")]
+    Errored(String),
+}
+
+/// What came of a question.
+pub(in crate::pods) type Answer = Result<(), Unwell>;
+
+/// Asks what a probe says.
+pub(super) async fn probe(
+    probe: &Probe,
+    runtime: &dyn ContainerRuntime,
+    id: &str,
+    container: &Container,
+    address: Option<Ipv4Addr>,
+    timeout: Duration,
+) -> Answer {
+    if let Some(action) = &probe.exec {
+        return exec(runtime, id, action.command.as_deref().unwrap_or_default(), timeout).await;
+    }
+    let Some(address) = address else { return Err(Unwell::Errored("the pod has no address".to_owned())) };
+    let asked = async {
+        if let Some(action) = &probe.http_get {
+            http::get(action, container, address).await
+        } else if let Some(action) = &probe.tcp_socket {
+            tcp(action, container, address).await
+        } else if let Some(action) = &probe.grpc {
+            grpc::check(action, address).await
+        } else {
+            Err(Unwell::Errored(format!("missing probe handler for {}", container.name)))
+        }
+    };
+    let late = || Err(Unwell::Failed("context deadline exceeded".to_owned()));
+    tokio::time::timeout(timeout, asked).await.unwrap_or_else(|_| late())
+}
 
 /// Whether a command in the container ends with 0.
 pub(in crate::pods) async fn exec(
@@ -22,75 +59,38 @@ pub(in crate::pods) async fn exec(
     container: &str,
     command: &[String],
     timeout: Duration,
-) -> Result<(), String> {
+) -> Answer {
     match runtime.exec(container, command, timeout).await {
         Ok(result) if result.code == 0 => Ok(()),
-        Ok(result) => Err(result.output),
-        Err(error) => Err(error.to_string()),
+        Ok(result) => Err(Unwell::Failed(result.output)),
+        Err(error @ RuntimeError::TimedOut(_)) => Err(Unwell::Failed(error.to_string())),
+        Err(error) => Err(Unwell::Errored(error.to_string())),
     }
 }
 
 /// Whether somebody takes a connection.
-pub(in crate::pods) async fn tcp(probe: &TCPSocketAction, container: &Container, pod: Ipv4Addr) -> Result<(), String> {
-    let host = probe.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(|| pod.to_string());
-    let port = port(&probe.port, container)?;
-    match TcpStream::connect((host.as_str(), port)).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("dial tcp {host}:{port}: connect: {}", words(&error))),
-    }
+async fn tcp(action: &TCPSocketAction, container: &Container, pod: Ipv4Addr) -> Answer {
+    let host = action.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(|| pod.to_string());
+    connect(&host, port(&action.port, container)?).await.map(drop).map_err(Unwell::Failed)
 }
 
-/// Whether a GET is answered with 200 to 399. Redirects are answers, they are not followed.
-pub(in crate::pods) async fn http(probe: &HTTPGetAction, container: &Container, pod: Ipv4Addr) -> Result<(), String> {
-    if probe.scheme.as_deref() == Some("HTTPS") {
-        return Err("HTTPS probes are not supported on this node".to_owned());
-    }
-    let host = probe.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(|| pod.to_string());
-    let port = port(&probe.port, container)?;
-    let path = probe.path.clone().unwrap_or_else(|| "/".to_owned());
-    let path = if path.starts_with('/') { path } else { format!("/{path}") };
-    let url = format!("http://{host}:{port}{path}");
-    let failed = |error: &dyn std::fmt::Display| format!("Get \"{url}\": {error}");
-    let stream = TcpStream::connect((host.as_str(), port))
-        .await
-        .map_err(|error| format!("Get \"{url}\": dial tcp {host}:{port}: connect: {}", words(&error)))?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-    let connection = tokio::spawn(connection);
-    let uri: Uri = path.parse().map_err(|error| failed(&error))?;
-    let mut request = Request::get(uri);
-    let headers = probe.http_headers.as_deref().unwrap_or_default();
-    let given = |name: &str| headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
-    if !given("host") {
-        request = request.header(header::HOST, format!("{host}:{port}"));
-    }
-    if !given("user-agent") {
-        request = request.header(header::USER_AGENT, USER_AGENT);
-    }
-    if !given("accept") {
-        request = request.header(header::ACCEPT, "*/*");
-    }
-    for given in headers {
-        request = request.header(&given.name, &given.value);
-    }
-    let request = request
-        .header(header::CONNECTION, "close")
-        .body(Empty::<bytes::Bytes>::new())
-        .map_err(|error| failed(&error))?;
-    let answer = sender.send_request(request).await;
-    connection.abort();
-    let code = answer.map_err(|error| failed(&error))?.status().as_u16();
-    if (200..400).contains(&code) { Ok(()) } else { Err(format!("HTTP probe failed with statuscode: {code}")) }
+/// A connection, or why there is none, as Go says it.
+pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
+    let stream = TcpStream::connect((host, port)).await;
+    stream.map_err(|error| format!("dial tcp {host}:{port}: connect: {}", words(&error)))
 }
 
-fn port(port: &IntOrString, container: &Container) -> Result<u16, String> {
-    let invalid = |text: &str| format!("couldn't find port: {text}");
+/// A port by number or by the name that the container gives it.
+pub(super) fn port(port: &IntOrString, container: &Container) -> Result<u16, Unwell> {
+    let invalid = |text: &str| Unwell::Errored(format!("invalid port number: {text}"));
     match port {
         IntOrString::Int(number) => u16::try_from(*number).map_err(|_| invalid(&number.to_string())),
         IntOrString::String(name) => {
             let named = container.ports.iter().flatten().find(|port| port.name.as_deref() == Some(name));
             let number = named.map(|port| port.container_port).or_else(|| name.parse().ok());
-            number.and_then(|number| u16::try_from(number).ok()).ok_or_else(|| invalid(name))
+            number
+                .and_then(|number| u16::try_from(number).ok())
+                .ok_or_else(|| Unwell::Errored(format!("couldn't find port: {name} in container {}", container.name)))
         }
     }
 }
@@ -104,3 +104,6 @@ fn words(error: &std::io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,12 @@ mod convert;
 mod oom;
 mod pause;
 
-use std::{collections::HashMap, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    net::Ipv4Addr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bollard::{
@@ -44,6 +49,8 @@ pub struct DockerRuntime {
     node: String,
     cgroup_parent: Option<String>,
     least_oom_score: i64,
+    /// What statuses call images, by their ids. Ids last; a pull may give an image another name.
+    images: Mutex<HashMap<String, String>>,
 }
 
 impl DockerRuntime {
@@ -56,7 +63,13 @@ impl DockerRuntime {
         let docker = Docker::connect_with_host(host).map_err(failure)?;
         let docker = docker.negotiate_version().await.map_err(failure)?;
         debug!(host, version = %docker.client_version(), "connected to Docker");
-        Ok(Self { docker, node: node.to_owned(), cgroup_parent, least_oom_score: oom::least_score() })
+        Ok(Self {
+            docker,
+            node: node.to_owned(),
+            cgroup_parent,
+            least_oom_score: oom::least_score(),
+            images: Mutex::default(),
+        })
     }
 
     async fn list(&self, uid: Option<&str>) -> Result<Vec<ContainerSummary>, RuntimeError> {
@@ -81,6 +94,25 @@ impl DockerRuntime {
             }
             Err(error) => Err(failure(error)),
         }
+    }
+
+    /// What a pod's status calls these images.
+    async fn reference_ids(&self, images: HashSet<&str>) -> Result<HashMap<String, String>, RuntimeError> {
+        let mut known = self.images().clone();
+        known.retain(|image, _| images.contains(image.as_str()));
+        for image in images {
+            if !known.contains_key(image) {
+                let id = self.image(image).await?.map(|image| image.reference_id);
+                let id = id.unwrap_or_else(|| format!("docker://{image}"));
+                self.images().insert(image.to_owned(), id.clone());
+                known.insert(image.to_owned(), id);
+            }
+        }
+        Ok(known)
+    }
+
+    fn images(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn sandbox(&self, id: &str) -> Result<Sandbox, RuntimeError> {
@@ -130,13 +162,8 @@ impl ContainerRuntime for DockerRuntime {
             .buffer_unordered(8)
             .try_collect()
             .await?;
-        let mut images = HashMap::new();
-        for image in inspected.iter().flatten().filter_map(|container| container.image.as_deref()) {
-            if !images.contains_key(image) {
-                let id = self.image(image).await?.map(|image| image.reference_id);
-                images.insert(image.to_owned(), id.unwrap_or_else(|| format!("docker://{image}")));
-            }
-        }
+        let images: HashSet<&str> = inspected.iter().flatten().filter_map(|one| one.image.as_deref()).collect();
+        let images = self.reference_ids(images).await?;
         Ok(convert::observed(inspected.iter().flatten(), &images))
     }
 
@@ -197,7 +224,7 @@ impl ContainerRuntime for DockerRuntime {
         };
         tokio::time::timeout(timeout, run)
             .await
-            .unwrap_or_else(|_| Err(RuntimeError::Refused(format!("command timed out after {timeout:?}"))))
+            .unwrap_or_else(|_| Err(RuntimeError::TimedOut(format!("command timed out after {timeout:?}"))))
     }
 
     fn logs(&self, id: &str, options: &LogOptions) -> BoxStream<'static, Result<Bytes, RuntimeError>> {
@@ -232,6 +259,7 @@ impl ContainerRuntime for DockerRuntime {
         let options = CreateImageOptionsBuilder::new().from_image(&tagged).build();
         let mut progress = self.docker.create_image(Some(options), None, None).boxed();
         while progress.try_next().await.map_err(failure)?.is_some() {}
+        self.images().clear();
         self.image(reference)
             .await?
             .ok_or_else(|| RuntimeError::Refused(format!("image {reference} is missing after its pull")))

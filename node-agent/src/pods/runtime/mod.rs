@@ -28,6 +28,9 @@ pub enum RuntimeError {
     /// There is no such container or image.
     #[error("{0}")]
     NotFound(String),
+    /// A command took too long.
+    #[error("{0}")]
+    TimedOut(String),
     /// The runtime answered that it cannot, in its own words.
     #[error("{0}")]
     Refused(String),
@@ -64,7 +67,7 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Runs a command in a running container to its end.
     ///
     /// # Errors
-    /// [`RuntimeError::Refused`] also when `timeout` passes.
+    /// [`RuntimeError::TimedOut`] when `timeout` passes.
     async fn exec(&self, id: &str, command: &[String], timeout: Duration) -> Result<ExecResult, RuntimeError>;
 
     /// The log of a container as it wrote it. Pieces may end within a line.

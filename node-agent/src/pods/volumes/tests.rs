@@ -219,6 +219,7 @@ fn readers_never_see_half_of_a_change() {
 fn scratch_space_is_everybodys_and_survives_an_agent() {
     let bed = Bed::new();
     let dir = bed.made(json!({ "emptyDir": {} }));
+    assert_eq!(fs::metadata(bed.paths().dir()).expect("a directory").mode() & 0o777, 0o700, "the pod's own is not");
     assert_eq!(fs::metadata(&dir).expect("a directory").mode() & 0o7777, 0o777);
     fs::write(dir.join("kept"), "x").expect("a file");
     bed.made(json!({ "emptyDir": {} }));

@@ -5,7 +5,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, LifecycleHandler, Pod};
 
 use super::hands::Hands;
-use crate::pods::{pod::PodExt, probes::ask};
+use crate::pods::{
+    pod::PodExt,
+    probes::{ask, http},
+};
 
 /// What a container gets at least after its hook has used the time up (kubelet
 /// `minimumGracePeriodInSeconds`).
@@ -49,19 +52,22 @@ async fn run(
 ) -> Result<(), String> {
     if let Some(exec) = &hook.exec {
         let command = exec.command.clone().unwrap_or_default();
-        return ask::exec(hands.context.runtime.as_ref(), id, &command, limit).await;
+        let answer = ask::exec(hands.context.runtime.as_ref(), id, &command, limit).await;
+        return answer.map_err(|unwell| unwell.to_string());
     }
     if let Some(sleep) = &hook.sleep {
         let wanted = Duration::from_secs(sleep.seconds.max(0).unsigned_abs());
         tokio::time::sleep(wanted.min(limit)).await;
         return Ok(());
     }
-    let Some(http) = &hook.http_get else { return Ok(()) };
+    let Some(action) = &hook.http_get else { return Ok(()) };
     let address = match pod.host_namespaces().network {
         true => Some(hands.context.host),
         false => hands.context.network.address(&hands.pod.uid).await.ok(),
     };
     let Some(address) = address else { return Err("the pod has no address".to_owned()) };
-    let asked = tokio::time::timeout(limit, ask::http(http, container, address)).await;
-    asked.unwrap_or_else(|_| Err("context deadline exceeded".to_owned()))
+    match tokio::time::timeout(limit, http::get(action, container, address)).await {
+        Ok(answer) => answer.map_err(|unwell| unwell.to_string()),
+        Err(_) => Err("context deadline exceeded".to_owned()),
+    }
 }

@@ -148,7 +148,7 @@ impl Hands {
         let roots = volume_roots(pod, container, &self.paths);
         let paths = self.paths.clone();
         let work = move || -> io::Result<ContainerSpec> {
-            fs::create_dir_all(paths.dir())?;
+            paths.make()?;
             write_if_changed(&paths.hosts(), &hosts)?;
             write_if_changed(&paths.resolv_conf(), &resolv_conf)?;
             write_empty(&message)?;
