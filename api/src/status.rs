@@ -236,7 +236,7 @@ impl fmt::Display for Status {
 impl std::error::Error for Status {}
 
 /// A value as Go's `%#v` prints it: texts quoted, `map[string]string{"a":"b"}`,
-/// `[]string{"a"}`; anything else as JSON.
+/// `[]string{"a"}`; a missing value as `"null"`, anything else as JSON.
 pub fn go_text(value: &Value) -> String {
     match value {
         Value::Object(map) if map.values().all(Value::is_string) => {
@@ -247,6 +247,8 @@ pub fn go_text(value: &Value) -> String {
             let items: Vec<String> = items.iter().map(ToString::to_string).collect();
             format!("[]string{{{}}}", items.join(", "))
         }
+        // A nil pointer; field errors show it as a text.
+        Value::Null => "\"null\"".to_owned(),
         other => other.to_string(),
     }
 }
@@ -392,16 +394,21 @@ impl FieldErrors {
         }
     }
 
+    /// The value appears twice, with a word about what must be unique.
+    pub fn duplicate_because(&mut self, path: impl Into<String>, shown: impl Into<String>, detail: impl Into<String>) {
+        self.push(path, FieldErrorKind::Duplicate, Value::Null, detail);
+        self.show_last(shown.into());
+    }
+
     /// The list has more than `limit` items.
     pub fn too_many(&mut self, path: impl Into<String>, found: usize, limit: usize) {
         let detail = format!("must have at most {limit} items");
         self.push(path, FieldErrorKind::TooMany, found.into(), detail);
     }
 
-    /// The value is not one of `supported` (listed sorted, as upstream does).
+    /// The value is not one of `supported`, which are listed in this order.
     pub fn not_supported(&mut self, path: impl Into<String>, value: impl Into<Value>, supported: &[&str]) {
-        let mut names: Vec<String> = supported.iter().map(|s| format!("\"{s}\"")).collect();
-        names.sort();
+        let names: Vec<String> = supported.iter().map(|s| format!("\"{s}\"")).collect();
         self.push(path, FieldErrorKind::NotSupported, value.into(), format!("supported values: {}", names.join(", ")));
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Strategy,
     fields::{At, child, fill, object_mut},
-    pod_template::{fill_template, not_negative},
+    pod_template::{self, fill_template, not_negative},
     workload::{check_counts, check_selector_and_template, check_selector_kept, check_status_counts},
 };
 
@@ -23,6 +23,10 @@ impl Strategy for DeploymentStrategy {
             fill_strategy(strategy);
         }
         fill_template(spec);
+    }
+
+    fn warnings(&self, deployment: &Value) -> Vec<String> {
+        pod_template::warnings(&At::root(deployment).field("spec").field("template").field("spec"))
     }
 
     fn counts_generations(&self) -> bool {
@@ -94,11 +98,11 @@ fn check_rolling(rolling: &At<'_>, errors: &mut FieldErrors) {
     let is_zero = |at: &At<'_>| *at.value == json!(0) || at.text() == "0%";
     if is_zero(&unavailable) && is_zero(&surge) {
         let words = "may not be 0 when `maxSurge` is 0";
-        errors.invalid(unavailable.path.clone(), unavailable.value.clone(), words);
+        errors.invalid_shown(unavailable.path.clone(), show_share(unavailable.value), words);
     }
     let percent = unavailable.text().strip_suffix('%').and_then(|digits| digits.parse::<u64>().ok());
     if percent.is_some_and(|percent| percent > 100) {
-        errors.invalid(unavailable.path, unavailable.value.clone(), "must not be greater than 100%");
+        errors.invalid_shown(unavailable.path, show_share(unavailable.value), "must not be greater than 100%");
     }
 }
 
@@ -107,11 +111,20 @@ fn check_share(field: &At<'_>, errors: &mut FieldErrors) {
     match field.value {
         Value::String(text) => {
             for words in names::percent(text) {
-                errors.invalid(field.path.clone(), text.as_str(), words);
+                errors.invalid_shown(field.path.clone(), show_share(field.value), words);
             }
         }
         _ => not_negative(field, errors),
     }
+}
+
+/// A number or a share as Go prints it.
+fn show_share(share: &Value) -> String {
+    let (kind, number, text) = match share {
+        Value::String(text) => (1, 0, text.as_str()),
+        number => (0, number.as_i64().unwrap_or(0), ""),
+    };
+    format!("intstr.IntOrString{{Type:{kind}, IntVal:{number}, StrVal:{text:?}}}")
 }
 
 #[cfg(test)]

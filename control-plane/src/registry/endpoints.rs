@@ -79,21 +79,26 @@ fn check_subset(subset: &At<'_>, errors: &mut FieldErrors) {
     }
 }
 
-/// Addresses that no backend can have.
-fn refuse_special(at: &At<'_>, address: IpAddr, errors: &mut FieldErrors) {
+/// Refuses addresses that nobody else can reach.
+pub(super) fn refuse_special(at: &At<'_>, address: IpAddr, errors: &mut FieldErrors) {
     let refused = if address.is_unspecified() {
-        Some("may not be unspecified (0.0.0.0 or ::)")
+        format!("may not be unspecified ({address})")
     } else if address.is_loopback() {
-        Some("may not be in the loopback range (127.0.0.0/8, ::1/128)")
+        "may not be in the loopback range (127.0.0.0/8, ::1/128)".to_owned()
     } else if is_link_local(address) {
-        Some("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
-    } else if address.is_multicast() {
-        Some("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+        "may not be in the link-local range (169.254.0.0/16, fe80::/10)".to_owned()
+    } else if is_link_local_multicast(address) {
+        "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".to_owned()
     } else {
-        None
+        return;
     };
-    if let Some(words) = refused {
-        errors.invalid(at.path.clone(), at.value.clone(), words);
+    errors.invalid(at.path.clone(), at.value.clone(), refused);
+}
+
+fn is_link_local_multicast(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.octets()[..3] == [224, 0, 0],
+        IpAddr::V6(address) => address.segments()[0] & 0xff0f == 0xff02,
     }
 }
 
@@ -128,7 +133,7 @@ impl Strategy for EndpointSliceStrategy {
         match kind.text() {
             "" => errors.required(kind.path.clone(), ""),
             "IPv4" | "IPv6" | "FQDN" => {}
-            other => errors.not_supported(kind.path.clone(), other, &["IPv4", "IPv6", "FQDN"]),
+            other => errors.not_supported(kind.path.clone(), other, &["FQDN", "IPv4", "IPv6"]),
         }
         let endpoints = root.field("endpoints");
         if endpoints.len() > MAX_ENDPOINTS {

@@ -43,7 +43,9 @@ pub fn validate_meta_update(_kind: &Kind, object: &Value, old: &Value) -> FieldE
 /// Adds an error when a field differs from what it was.
 pub(super) fn check_immutable(now: &At<'_>, before: &At<'_>, errors: &mut FieldErrors) {
     if now.value != before.value {
-        errors.invalid(now.path.clone(), now.value.clone(), "field is immutable");
+        // A text that is gone is an empty text.
+        let shown = if now.value.is_null() && before.value.is_string() { "".into() } else { now.value.clone() };
+        errors.invalid(now.path.clone(), shown, "field is immutable");
     }
 }
 
@@ -110,14 +112,14 @@ fn without_trailing_dash(base: &str) -> String {
 }
 
 fn check_owners(owners: &At<'_>, errors: &mut FieldErrors) {
-    let mut controller: Option<&str> = None;
+    let mut controller: Option<String> = None;
     for owner in owners.items() {
         check_owner(&owner, errors);
         if !owner.field("controller").is_true() {
             continue;
         }
-        let name = owner.field("name").text();
-        match controller {
+        let name = format!("{}/{}", owner.field("kind").text(), owner.field("name").text());
+        match &controller {
             None => controller = Some(name),
             Some(first) => errors.invalid(
                 owners.path.clone(),
@@ -133,15 +135,17 @@ fn check_owners(owners: &At<'_>, errors: &mut FieldErrors) {
 
 fn check_owner(owner: &At<'_>, errors: &mut FieldErrors) {
     let api_version = owner.field("apiVersion");
-    if api_version.text().is_empty() {
-        errors.required(api_version.path.clone(), "must not be empty");
-    } else if api_version.text().split('/').count() > 2 || api_version.text().ends_with('/') {
-        errors.invalid(api_version.path.clone(), api_version.text(), "must be <group>/<version> or <version>");
+    let version = match api_version.text().split('/').collect::<Vec<_>>()[..] {
+        [version] | [_, version] => version,
+        _ => "",
+    };
+    if version.is_empty() {
+        errors.invalid(api_version.path.clone(), api_version.text(), "version must not be empty");
     }
     for name in ["kind", "name", "uid"] {
         let field = owner.field(name);
         if field.text().is_empty() {
-            errors.required(field.path, "must not be empty");
+            errors.invalid(field.path, "", format!("{name} must not be empty"));
         }
     }
     if api_version.text() == "v1" && owner.field("kind").text() == "Event" {

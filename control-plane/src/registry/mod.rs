@@ -3,6 +3,8 @@
 //! The generic verbs call a [`Strategy`] at fixed points; a kind with nothing special has none.
 
 pub mod admission;
+#[cfg(test)]
+mod cases;
 mod claims;
 mod cluster_ips;
 mod config_map;
@@ -106,7 +108,8 @@ pub enum Deletion {
 
 /// The peculiarities of one kind. Every method has the answer of a kind without any.
 ///
-/// Order on create: `default`, `prepare_for_create`, (admission), `allocate`, `validate`, store.
+/// Order on create: `default`, `prepare_for_create`, (admission), `allocate`, `validate`,
+/// `validate_create`, store.
 /// Order on update: `default`, `prepare_for_update`, (admission), `allocate`, `validate`,
 /// `validate_update`, store. Objects have passed the kind's shape before.
 #[async_trait]
@@ -126,6 +129,11 @@ pub trait Strategy: Send + Sync {
 
     /// Everything that is wrong with an object by itself, besides its metadata.
     fn validate(&self, _object: &Value) -> FieldErrors {
+        FieldErrors::default()
+    }
+
+    /// What is wrong with an object only when it is new.
+    fn validate_create(&self, _object: &Value) -> FieldErrors {
         FieldErrors::default()
     }
 

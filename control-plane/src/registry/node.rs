@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Strategy, fields::At};
 
-const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "PreferNoSchedule"];
+const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /// The strategy of nodes.
 pub(super) struct NodeStrategy;
@@ -19,7 +19,8 @@ impl Strategy for NodeStrategy {
     fn validate(&self, node: &Value) -> FieldErrors {
         let mut errors = FieldErrors::default();
         let spec = At::root(node).field("spec");
-        check_taints(&spec.field("taints"), &mut errors);
+        // Upstream says `metadata` there, too.
+        check_taints(&At { path: "metadata.taints".to_owned(), ..spec.field("taints") }, &mut errors);
         check_ranges(&spec, &mut errors);
         errors
     }
@@ -41,10 +42,10 @@ impl Strategy for NodeStrategy {
         let mut errors = FieldErrors::default();
         let status = At::root(node).field("status");
         for list in ["capacity", "allocatable"] {
-            for (_, amount) in status.field(list).entries() {
+            for (name, amount) in status.field(list).entries() {
                 if amount.text().parse::<Quantity>().is_ok_and(Quantity::is_negative) {
                     let words = "must be greater than or equal to 0";
-                    errors.invalid(amount.path.clone(), amount.text(), words);
+                    errors.invalid(format!("status.{list}.{name}"), amount.text(), words);
                 }
             }
         }
@@ -95,8 +96,9 @@ fn check_taints(taints: &At<'_>, errors: &mut FieldErrors) {
         for words in names::qualified(key.text()) {
             errors.invalid(key.path.clone(), key.text(), words);
         }
-        for words in names::label_value(value.text()) {
-            errors.invalid(value.path.clone(), value.text(), words);
+        let wrong = names::label_value(value.text());
+        if !wrong.is_empty() {
+            errors.invalid(value.path.clone(), value.text(), wrong.join(";"));
         }
         match effect.text() {
             "" => errors.required(effect.path.clone(), ""),
@@ -104,7 +106,15 @@ fn check_taints(taints: &At<'_>, errors: &mut FieldErrors) {
             text => errors.not_supported(effect.path.clone(), text, &EFFECTS),
         }
         if !seen.insert((key.text(), effect.text())) {
-            errors.duplicate(taint.path.clone(), taint.value.clone());
+            let words = "taints must be unique by key and effect pair";
+            errors.duplicate_because(taint.path.clone(), show_taint(&taint), words);
         }
     }
+}
+
+/// A taint as Go prints it.
+fn show_taint(taint: &At<'_>) -> String {
+    let text = |name: &str| taint.field(name).text();
+    let (key, value, effect) = (text("key"), text("value"), text("effect"));
+    format!("core.Taint{{Key:{key:?}, Value:{value:?}, Effect:{effect:?}, TimeAdded:<nil>}}")
 }

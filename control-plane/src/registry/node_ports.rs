@@ -122,8 +122,11 @@ impl NodePorts {
     }
 }
 
-/// The node ports of a Service.
+/// The node ports that a Service holds.
 pub(super) fn ports(service: &Value) -> BTreeSet<u32> {
+    if !may_have_node_ports(service) {
+        return BTreeSet::new();
+    }
     asked_for(service).into_iter().map(|(_, port)| port).collect()
 }
 
@@ -133,7 +136,12 @@ pub(super) fn needs_health_check(service: &Value) -> bool {
     spec["type"] == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local"
 }
 
-/// Whether a Service has node ports.
+/// Whether node ports mean anything for a Service of this type.
+pub(super) fn may_have_node_ports(service: &Value) -> bool {
+    matches!(service["spec"]["type"].as_str(), Some("NodePort" | "LoadBalancer"))
+}
+
+/// Whether every port of a Service gets a node port.
 pub(super) fn needs_node_ports(service: &Value) -> bool {
     let spec = &service["spec"];
     match spec["type"].as_str() {

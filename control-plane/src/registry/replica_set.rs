@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Strategy,
     fields::{At, child, fill, is_unset, object_mut},
-    pod_template::fill_template,
+    pod_template::{self, fill_template},
     workload::{check_counts, check_selector_and_template, check_selector_kept, check_status_counts},
 };
 
@@ -28,6 +28,10 @@ impl Strategy for ReplicaSetStrategy {
         {
             status["replicas"] = 0.into();
         }
+    }
+
+    fn warnings(&self, replica_set: &Value) -> Vec<String> {
+        pod_template::warnings(&At::root(replica_set).field("spec").field("template").field("spec"))
     }
 
     fn counts_generations(&self) -> bool {

@@ -73,7 +73,12 @@ fn check_content(secret: &At<'_>, errors: &mut FieldErrors) {
                 errors.required("data[password]", "");
             }
         }
-        "kubernetes.io/ssh-auth" => require(secret, "ssh-privatekey", errors),
+        "kubernetes.io/ssh-auth" => {
+            let key = secret.field("data").field("ssh-privatekey");
+            if key.text().is_empty() {
+                errors.required("data[ssh-privatekey]", "");
+            }
+        }
         "kubernetes.io/tls" => {
             require(secret, "tls.crt", errors);
             require(secret, "tls.key", errors);
@@ -93,9 +98,25 @@ fn check_json(secret: &At<'_>, key: &str, errors: &mut FieldErrors) {
         errors.required(format!("data[{key}]"), "");
         return;
     };
-    let decoded = STANDARD.decode(text).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    if !decoded.is_some_and(|value| value.is_object()) {
-        errors.invalid(format!("data[{key}]"), "<secret contents redacted>", "must be a JSON object");
+    let bytes = STANDARD.decode(text).unwrap_or_default();
+    let wrong = match serde_json::from_slice::<Value>(&bytes) {
+        Ok(Value::Object(_) | Value::Null) => return,
+        Ok(other) => {
+            format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", type_of(&other))
+        }
+        Err(error) if error.is_eof() => "unexpected end of JSON input".to_owned(),
+        Err(_) => "must be a JSON object".to_owned(),
+    };
+    errors.invalid(format!("data[{key}]"), "<secret contents redacted>", wrong);
+}
+
+/// The type of a value in the words of Go's JSON.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "array",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        _ => "string",
     }
 }
 

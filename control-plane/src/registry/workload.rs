@@ -9,26 +9,28 @@ use serde_json::Value;
 
 use super::{
     fields::At,
-    pod_template::{check_template, not_negative, one_of},
+    pod_template::{check_template, not_negative},
 };
 
 /// Adds what is wrong with `spec.selector` and `spec.template` of a workload whose pods are
 /// replaced by equal ones.
 pub(super) fn check_selector_and_template(spec: &At<'_>, errors: &mut FieldErrors) {
     let (selector, template) = (spec.field("selector"), spec.field("template"));
-    let is_usable = check_selector(&selector, errors);
-    if is_usable && let Ok(parsed) = LabelSelector::from_value(selector.value) {
-        let labels = template.field("metadata").field("labels");
-        if !parsed.matches(labels.value) {
-            let shown = if labels.is_set() { go_text(labels.value) } else { "map[string]string(nil)".to_owned() };
-            errors.invalid_shown(labels.path, shown, "`selector` does not match template `labels`");
-        }
+    check_selector(&selector, errors);
+    let Ok(parsed) = LabelSelector::from_value(selector.value) else {
+        errors.invalid_shown(selector.path, show_selector(selector.value), "invalid label selector");
+        return;
+    };
+    let labels = template.field("metadata").field("labels");
+    if !parsed.matches(labels.value) {
+        let shown = if labels.is_set() { go_text(labels.value) } else { "map[string]string(nil)".to_owned() };
+        errors.invalid_shown(labels.path, shown, "`selector` does not match template `labels`");
     }
     check_template(&template, errors);
     let pod = template.field("spec");
     let policy = pod.field("restartPolicy");
-    if matches!(policy.text(), "OnFailure" | "Never") {
-        one_of(&policy, &["Always"], errors);
+    if !matches!(policy.text(), "" | "Always") {
+        errors.not_supported(policy.path.clone(), policy.text(), &["Always"]);
     }
     let deadline = pod.field("activeDeadlineSeconds");
     if deadline.is_set() {
@@ -36,13 +38,12 @@ pub(super) fn check_selector_and_template(spec: &At<'_>, errors: &mut FieldError
     }
 }
 
-/// Adds what is wrong with a label selector, and says whether it can be matched against labels.
-fn check_selector(selector: &At<'_>, errors: &mut FieldErrors) -> bool {
+/// Adds what is wrong with a label selector.
+fn check_selector(selector: &At<'_>, errors: &mut FieldErrors) {
     if !selector.is_set() {
         errors.required(selector.path.clone(), "");
-        return false;
+        return;
     }
-    let before = errors.0.len();
     for (key, value) in selector.field("matchLabels").entries() {
         let path = selector.field("matchLabels").path;
         for words in names::qualified(key) {
@@ -59,7 +60,6 @@ fn check_selector(selector: &At<'_>, errors: &mut FieldErrors) -> bool {
         let words = "empty selector is invalid for deployment";
         errors.invalid_shown(selector.path.clone(), show_selector(selector.value), words);
     }
-    errors.0.len() == before
 }
 
 fn check_expression(expression: &At<'_>, errors: &mut FieldErrors) {
@@ -106,13 +106,14 @@ pub(super) fn check_status_counts(object: &Value, fields: &[&str]) -> FieldError
     let status = At::root(object).field("status");
     check_counts(&status, fields, &mut errors);
     let count = |name: &str| status.field(name).integer().unwrap_or(0);
-    for (part, whole) in
-        [("readyReplicas", "replicas"), ("availableReplicas", "replicas"), ("availableReplicas", "readyReplicas")]
-    {
-        if count(part) > count(whole) {
-            let words = format!("cannot be greater than {whole}");
-            errors.invalid(status.field(part).path, count(part), words);
+    for part in ["fullyLabeledReplicas", "updatedReplicas", "readyReplicas", "availableReplicas"] {
+        if count(part) > count("replicas") {
+            errors.invalid(status.field(part).path, count(part), "cannot be greater than status.replicas");
         }
+    }
+    if count("availableReplicas") > count("readyReplicas") {
+        let path = status.field("availableReplicas").path;
+        errors.invalid(path, count("availableReplicas"), "cannot be greater than readyReplicas");
     }
     errors
 }

@@ -90,6 +90,7 @@ fn validate(ask: &Ask<'_>, object: &Value) -> Result<(), Status> {
     let (kind, strategy) = (ask.kind(), ask.strategy());
     let mut errors: FieldErrors = validate_meta(kind, strategy.name_rule(), object);
     errors.extend(strategy.validate(object));
+    errors.extend(strategy.validate_create(object));
     if errors.is_empty() { Ok(()) } else { Err(Status::invalid(kind, meta::name(object), &errors)) }
 }
 

@@ -30,12 +30,32 @@ impl Strategy for PodStrategy {
 
     fn validate(&self, pod: &Value) -> FieldErrors {
         let mut errors = FieldErrors::default();
-        pod_template::check_spec(&At::root(pod).field("spec"), &mut errors);
+        let spec = At::root(pod).field("spec");
+        pod_template::check_spec(&spec, &mut errors);
+        pod_template::check_images(&spec, &mut errors);
+        errors
+    }
+
+    fn validate_create(&self, pod: &Value) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        let spec = At::root(pod).field("spec");
+        let ephemeral = spec.field("ephemeralContainers");
+        if ephemeral.len() > 0 {
+            errors.forbidden(ephemeral.path, "cannot be set on create");
+        }
+        let node = spec.field("nodeName");
+        if !node.text().is_empty() && spec.field("schedulingGates").len() > 0 {
+            errors.forbidden(node.path, "cannot be set until all schedulingGates have been cleared");
+        }
         errors
     }
 
     fn validate_update(&self, pod: &Value, old: &Value) -> FieldErrors {
         update::validate_update(pod, old)
+    }
+
+    fn warnings(&self, pod: &Value) -> Vec<String> {
+        pod_template::warnings(&At::root(pod).field("spec"))
     }
 
     fn counts_generations(&self) -> bool {

@@ -25,6 +25,7 @@ pub(super) fn validate_update(pod: &Value, old: &Value) -> FieldErrors {
         }
     }
     check_deadline(&spec.field("activeDeadlineSeconds"), &before.field("activeDeadlineSeconds"), &mut errors);
+    check_gates(&spec.field("schedulingGates"), &before.field("schedulingGates"), &mut errors);
     check_tolerations(&spec.field("tolerations"), &before.field("tolerations"), &mut errors);
     let allowed = with_old_mutable_fields(spec.value, before.value);
     if allowed != *before.value {
@@ -50,15 +51,18 @@ fn with_old_mutable_fields(spec: &Value, before: &Value) -> Value {
     if was_negative && spec["terminationGracePeriodSeconds"] == 1 {
         keep(&mut spec, before, "terminationGracePeriodSeconds");
     }
-    if only_removes_gates(&spec, before) {
-        keep(&mut spec, before, "schedulingGates");
-    }
+    keep(&mut spec, before, "schedulingGates");
     spec
 }
 
-fn only_removes_gates(spec: &Value, before: &Value) -> bool {
-    let old: Vec<&Value> = before["schedulingGates"].as_array().into_iter().flatten().collect();
-    spec["schedulingGates"].as_array().into_iter().flatten().all(|gate| old.contains(&gate))
+/// Gates may only go.
+fn check_gates(now: &At<'_>, before: &At<'_>, errors: &mut FieldErrors) {
+    for gate in now.items().map(|gate| gate.field("name")) {
+        if !before.items().any(|old| old.field("name").text() == gate.text()) {
+            let words = format!("only deletion is allowed, but found new scheduling gate '{}'", gate.text());
+            errors.forbidden(gate.path, words);
+        }
+    }
 }
 
 fn check_deadline(now: &At<'_>, before: &At<'_>, errors: &mut FieldErrors) {

@@ -14,7 +14,7 @@ use super::{
 use crate::registry::{fields::At, service::check_protocol};
 
 const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
-const MESSAGE_POLICIES: [&str; 2] = ["FallbackToLogsOnError", "File"];
+const MESSAGE_POLICIES: [&str; 2] = ["File", "FallbackToLogsOnError"];
 
 /// Whether a container runs before the others, or besides them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,17 @@ enum Role {
     Main,
 }
 
+/// What a container depends on.
+struct Around<'a> {
+    volumes: &'a Volumes<'a>,
+    /// Seconds that the pod has to end.
+    grace: i64,
+}
+
 /// Adds what is wrong with all containers of a pod.
 pub(super) fn check_containers(spec: &At<'_>, volumes: &Volumes<'_>, errors: &mut FieldErrors) {
+    let grace = spec.field("terminationGracePeriodSeconds").integer().unwrap_or(0);
+    let around = Around { volumes, grace };
     let containers = spec.field("containers");
     if containers.len() == 0 {
         errors.required(containers.path.clone(), "");
@@ -32,34 +41,41 @@ pub(super) fn check_containers(spec: &At<'_>, volumes: &Volumes<'_>, errors: &mu
     let mut seen = Seen::new();
     let mut host_ports = BTreeSet::new();
     for container in containers.items() {
-        check_container(&container, Role::Main, volumes, &mut seen, errors);
+        check_container(&container, Role::Main, &around, &mut seen, errors);
         check_host_ports(&container, &mut host_ports, errors);
     }
     for container in spec.field("initContainers").items() {
-        check_container(&container, Role::Init, volumes, &mut seen, errors);
+        check_container(&container, Role::Init, &around, &mut seen, errors);
+        let resize = container.field("resizePolicy");
+        if resize.len() > 0 {
+            errors.invalid(resize.path, resize.value.clone(), "must not be set for init containers");
+        }
     }
 }
 
 fn check_container<'a>(
     container: &At<'a>,
     role: Role,
-    volumes: &Volumes<'_>,
+    around: &Around<'_>,
     seen: &mut Seen<'a>,
     errors: &mut FieldErrors,
 ) {
     check_name(&container.field("name"), seen, errors);
-    check_image(&container.field("image"), errors);
+    let image = container.field("image");
+    if image.text().is_empty() {
+        errors.required(image.path, "");
+    }
     one_of(&container.field("terminationMessagePolicy"), &MESSAGE_POLICIES, errors);
     one_of(&container.field("imagePullPolicy"), &PULL_POLICIES, errors);
     check_ports(&container.field("ports"), errors);
     check_environment(container, errors);
-    check_mounts(container, volumes, errors);
+    check_mounts(container, around.volumes, errors);
     check_resources(&container.field("resources"), errors);
     check_security(&container.field("securityContext"), errors);
     check_restart(container, role, errors);
     let runs_on = role == Role::Main || container.field("restartPolicy").text() == "Always";
     if runs_on {
-        check_lifecycle(&container.field("lifecycle"), errors);
+        check_lifecycle(&container.field("lifecycle"), around.grace, errors);
         check_probes(container, errors);
         return;
     }
@@ -82,11 +98,14 @@ fn check_name<'a>(name: &At<'a>, seen: &mut Seen<'a>, errors: &mut FieldErrors) 
     }
 }
 
-fn check_image(image: &At<'_>, errors: &mut FieldErrors) {
-    if image.text().is_empty() {
-        errors.required(image.path.clone(), "");
-    } else if image.text().trim() != image.text() {
-        errors.invalid(image.path.clone(), image.text(), "must not have leading or trailing whitespace");
+/// Adds what is wrong with the images of a pod, which a template may still have.
+pub(in crate::registry) fn check_images(spec: &At<'_>, errors: &mut FieldErrors) {
+    for list in ["containers", "initContainers"] {
+        for image in spec.field(list).items().map(|container| container.field("image")) {
+            if image.text().trim() != image.text() {
+                errors.invalid(image.path.clone(), image.text(), "must not have leading or trailing whitespace");
+            }
+        }
     }
 }
 

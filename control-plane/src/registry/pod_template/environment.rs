@@ -17,6 +17,15 @@ const POD_FIELDS: [&str; 9] = [
     "status.podIP",
     "status.podIPs",
 ];
+/// Amounts of a container that a variable may show.
+const RESOURCES: [&str; 6] = [
+    "limits.cpu",
+    "limits.ephemeral-storage",
+    "limits.memory",
+    "requests.cpu",
+    "requests.ephemeral-storage",
+    "requests.memory",
+];
 const SOURCES: [&str; 4] = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef"];
 
 /// Adds what is wrong with `env` and `envFrom` of a container.
@@ -43,7 +52,7 @@ fn check_source(variable: &At<'_>, errors: &mut FieldErrors) {
     for reference in &given {
         match reference.path.rsplit('.').next() {
             Some("fieldRef") => check_field_reference(reference, errors),
-            Some("resourceFieldRef") => require(reference, "resource", errors),
+            Some("resourceFieldRef") => check_resource_reference(reference, errors),
             _ => check_key_reference(reference, errors),
         }
     }
@@ -52,28 +61,49 @@ fn check_source(variable: &At<'_>, errors: &mut FieldErrors) {
         errors.invalid(source.path.clone(), "", words);
     } else if !variable.field("value").text().is_empty() {
         errors.invalid(source.path.clone(), "", "may not be specified when `value` is not empty");
-    }
-    if given.len() > 1 {
+    } else if given.len() > 1 {
         errors.invalid(source.path.clone(), "", "may not have more than one field specified at a time");
     }
 }
 
 fn check_field_reference(reference: &At<'_>, errors: &mut FieldErrors) {
-    require(reference, "apiVersion", errors);
+    for name in ["apiVersion", "fieldPath"] {
+        let field = reference.field(name);
+        if field.text().is_empty() {
+            errors.required(field.path, "");
+            return;
+        }
+    }
     let path = reference.field("fieldPath");
-    let text = path.text();
-    let is_entry = |map: &str| {
-        text.strip_prefix(map).and_then(|rest| rest.strip_prefix("['")).is_some_and(|rest| rest.ends_with("']"))
-    };
-    if text.is_empty() {
-        errors.required(path.path, "");
-    } else if !is_entry("metadata.annotations") && !is_entry("metadata.labels") && !POD_FIELDS.contains(&text) {
-        errors.not_supported(path.path, text, &POD_FIELDS);
+    match path.text().strip_suffix("']").and_then(|text| text.split_once("['")) {
+        Some(("metadata.annotations", key)) => refuse_key(reference, &key.to_lowercase(), errors),
+        Some(("metadata.labels", key)) => refuse_key(reference, key, errors),
+        _ if !POD_FIELDS.contains(&path.text()) => errors.not_supported(path.path.clone(), path.text(), &POD_FIELDS),
+        _ => {}
+    }
+}
+
+fn refuse_key(reference: &At<'_>, key: &str, errors: &mut FieldErrors) {
+    for words in names::qualified(key) {
+        errors.invalid(reference.path.clone(), key, words);
+    }
+}
+
+fn check_resource_reference(reference: &At<'_>, errors: &mut FieldErrors) {
+    let resource = reference.field("resource");
+    match resource.text() {
+        "" => errors.required(resource.path, ""),
+        text if RESOURCES.contains(&text) => {}
+        text if text.starts_with("limits.hugepages-") || text.starts_with("requests.hugepages-") => {}
+        text => errors.not_supported(resource.path, text, &RESOURCES),
     }
 }
 
 fn check_key_reference(reference: &At<'_>, errors: &mut FieldErrors) {
-    require(reference, "name", errors);
+    let name = reference.field("name");
+    for words in names::subdomain(name.text()) {
+        errors.invalid(name.path.clone(), name.text(), words);
+    }
     let key = reference.field("key");
     if key.text().is_empty() {
         errors.required(key.path, "");
@@ -89,10 +119,15 @@ fn check_bulk_source(source: &At<'_>, errors: &mut FieldErrors) {
     }
     let given: Vec<At<'_>> =
         ["configMapRef", "secretRef"].iter().map(|name| source.field(name)).filter(At::is_set).collect();
-    match given.as_slice() {
-        [] => errors.invalid(source.path.clone(), "", "must specify one of: `configMapRef` or `secretRef`"),
-        [one] => require(one, "name", errors),
-        _ => errors.invalid(source.path.clone(), "", "may not have more than one field specified at a time"),
+    for reference in &given {
+        require(reference, "name", errors);
+    }
+    // Upstream names the list there, and not the item.
+    let list = source.path.rsplit_once('[').map_or(source.path.as_str(), |(list, _)| list);
+    match given.len() {
+        0 => errors.invalid(list, "", "must specify one of: `configMapRef` or `secretRef`"),
+        1 => {}
+        _ => errors.invalid(list, "", "may not have more than one field specified at a time"),
     }
 }
 

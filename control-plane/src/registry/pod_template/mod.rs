@@ -19,9 +19,10 @@ use super::{
     metadata::{check_annotations, check_labels},
 };
 
+pub(super) use containers::check_images;
 pub(super) use defaults::{fill_pod_only, fill_spec};
 pub(super) use resources::quality_of_service;
-pub(super) use spec::{check_spec, not_negative, one_of};
+pub(super) use spec::{check_spec, not_negative};
 
 /// Fills a workload's `spec.template`.
 pub(super) fn fill_template(spec: &mut Value) {
@@ -30,6 +31,15 @@ pub(super) fn fill_template(spec: &mut Value) {
     if let Some(pod) = child(template, "spec") {
         fill_spec(pod);
     }
+}
+
+/// What is accepted in a `PodSpec` that stands at this path, but not a good idea.
+pub(super) fn warnings(spec: &At<'_>) -> Vec<String> {
+    let grace = spec.field("terminationGracePeriodSeconds");
+    if grace.integer().is_none_or(|seconds| seconds >= 0) {
+        return Vec::new();
+    }
+    vec![format!("{}: must be >= 0; negative values are invalid and will be treated as 1", grace.path)]
 }
 
 /// Adds what is wrong with a workload's template.

@@ -2,7 +2,7 @@
 
 use nodeplane_api::{names, status::FieldErrors};
 
-use super::spec::{not_negative, one_of, refuse_all};
+use super::spec::{not_negative, one_of};
 use crate::registry::{fields::At, service::check_target};
 
 /// Adds what is wrong with the probes of a container.
@@ -12,7 +12,7 @@ pub(super) fn check_probes(container: &At<'_>, errors: &mut FieldErrors) {
         if !probe.is_set() {
             continue;
         }
-        check_handler(&probe, &["exec", "httpGet", "tcpSocket", "grpc"], errors);
+        check_handler(&probe, &["exec", "httpGet", "tcpSocket", "grpc"], 0, errors);
         for number in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
         {
             not_negative(&probe.field(number), errors);
@@ -32,16 +32,16 @@ pub(super) fn check_probes(container: &At<'_>, errors: &mut FieldErrors) {
 }
 
 /// Adds what is wrong with what runs after a container's start and before its end.
-pub(super) fn check_lifecycle(lifecycle: &At<'_>, errors: &mut FieldErrors) {
+pub(super) fn check_lifecycle(lifecycle: &At<'_>, grace: i64, errors: &mut FieldErrors) {
     for name in ["postStart", "preStop"] {
         let handler = lifecycle.field(name);
         if handler.is_set() {
-            check_handler(&handler, &["exec", "httpGet", "tcpSocket", "sleep"], errors);
+            check_handler(&handler, &["exec", "httpGet", "tcpSocket", "sleep"], grace, errors);
         }
     }
 }
 
-fn check_handler(handler: &At<'_>, kinds: &[&str], errors: &mut FieldErrors) {
+fn check_handler(handler: &At<'_>, kinds: &[&str], grace: i64, errors: &mut FieldErrors) {
     let given: Vec<(&str, At<'_>)> =
         kinds.iter().map(|kind| (*kind, handler.field(kind))).filter(|(_, action)| action.is_set()).collect();
     if given.is_empty() {
@@ -60,7 +60,13 @@ fn check_handler(handler: &At<'_>, kinds: &[&str], errors: &mut FieldErrors) {
                 }
             }
             "httpGet" => check_http_get(action, errors),
-            "sleep" => not_negative(&action.field("seconds"), errors),
+            "sleep" => {
+                let seconds = action.field("seconds").integer().unwrap_or(0);
+                if !(0..=grace).contains(&seconds) {
+                    let words = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
+                    errors.invalid(action.path.clone(), seconds, words);
+                }
+            }
             _ => check_target(&action.field("port"), errors),
         }
     }
@@ -74,7 +80,9 @@ fn check_http_get(action: &At<'_>, errors: &mut FieldErrors) {
     check_target(&action.field("port"), errors);
     one_of(&action.field("scheme"), &["HTTP", "HTTPS"], errors);
     for header in action.field("httpHeaders").items() {
-        let name = header.field("name");
-        refuse_all(&name, names::http_header(name.text()), errors);
+        let name = header.field("name").text();
+        for words in names::http_header(name) {
+            errors.invalid(format!("{}.httpHeaders", action.path), name, words);
+        }
     }
 }

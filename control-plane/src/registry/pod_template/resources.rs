@@ -18,16 +18,23 @@ pub(super) fn check_resources(resources: &At<'_>, errors: &mut FieldErrors) {
     for (name, amount) in resources.field("requests").entries() {
         let Some(request) = check_amount(name, &amount, errors) else { continue };
         let limit = limits.field(name);
+        let may_exceed = !is_countable(name);
+        if !limit.is_set() && !may_exceed {
+            errors.required(limits.path.clone(), "Limit must be set for non overcommitable resources");
+        }
         let Ok(most) = limit.text().parse::<Quantity>() else { continue };
-        if request > most {
-            let path = resources.field("requests").path;
-            let words = format!("must be less than or equal to {name} limit of {most}");
-            errors.invalid(path, amount.text(), words);
-        } else if name.contains('/') && request != most {
-            let path = resources.field("requests").path;
+        let path = resources.field("requests").path;
+        if !may_exceed && request != most {
             errors.invalid(path, amount.text(), format!("must be equal to {name} limit of {most}"));
+        } else if request > most {
+            errors.invalid(path, amount.text(), format!("must be less than or equal to {name} limit of {most}"));
         }
     }
+}
+
+/// Devices and huge pages: what one has, nobody else has.
+fn is_countable(name: &str) -> bool {
+    name.contains('/') || name.starts_with("hugepages-")
 }
 
 fn check_amount(name: &str, amount: &At<'_>, errors: &mut FieldErrors) -> Option<Quantity> {
@@ -45,7 +52,7 @@ fn check_amount(name: &str, amount: &At<'_>, errors: &mut FieldErrors) -> Option
     if quantity.is_negative() {
         errors.invalid(amount.path.clone(), amount.text(), "must be greater than or equal to 0");
     }
-    if (name.contains('/') || name.starts_with("hugepages-")) && !quantity.is_whole() {
+    if is_countable(name) && !quantity.is_whole() {
         errors.invalid(amount.path.clone(), amount.text(), "must be an integer");
     }
     Some(quantity)

@@ -7,9 +7,10 @@ use nodeplane_api::{names, status::FieldErrors};
 use super::{containers, volumes};
 use crate::registry::{fields::At, metadata::check_labels};
 
-const RESTART: [&str; 3] = ["Always", "Never", "OnFailure"];
-const DNS: [&str; 4] = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
-const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "PreferNoSchedule"];
+const RESTART: [&str; 3] = ["Always", "OnFailure", "Never"];
+const DNS: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
+const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+const PREEMPTION: [&str; 2] = ["PreemptLowerPriority", "Never"];
 
 /// Adds what is wrong with a `PodSpec`.
 pub(in crate::registry) fn check_spec(spec: &At<'_>, errors: &mut FieldErrors) {
@@ -36,7 +37,7 @@ pub(in crate::registry) fn check_spec(spec: &At<'_>, errors: &mut FieldErrors) {
 }
 
 /// Adds an error unless the field is one of the values.
-pub(in crate::registry) fn one_of(field: &At<'_>, supported: &[&str], errors: &mut FieldErrors) {
+pub(super) fn one_of(field: &At<'_>, supported: &[&str], errors: &mut FieldErrors) {
     match field.text() {
         "" => errors.required(field.path.clone(), ""),
         text if supported.contains(&text) => {}
@@ -59,8 +60,6 @@ pub(in crate::registry) fn not_negative(field: &At<'_>, errors: &mut FieldErrors
 }
 
 fn check_times(spec: &At<'_>, errors: &mut FieldErrors) {
-    let grace = spec.field("terminationGracePeriodSeconds");
-    not_negative(&grace, errors);
     let deadline = spec.field("activeDeadlineSeconds");
     if deadline.integer().is_some_and(|seconds| !(1..=i64::from(i32::MAX)).contains(&seconds)) {
         let words = format!("must be between 1 and {}, inclusive", i32::MAX);
@@ -81,11 +80,23 @@ fn check_names(spec: &At<'_>, errors: &mut FieldErrors) {
             }
         }
     }
-    for secret in spec.field("imagePullSecrets").items() {
-        let name = secret.field("name");
-        if name.text().is_empty() {
-            errors.required(name.path, "");
+    for gate in spec.field("readinessGates").items() {
+        let condition = gate.field("conditionType");
+        refuse_all(&condition, names::qualified(condition.text()), errors);
+    }
+    let mut seen = Seen::new();
+    for gate in spec.field("schedulingGates").items() {
+        let name = gate.field("name").text();
+        for words in names::qualified(name) {
+            errors.invalid(gate.path.clone(), name, words);
         }
+        if !seen.insert(name) {
+            errors.duplicate(gate.path.clone(), name);
+        }
+    }
+    let preemption = spec.field("preemptionPolicy");
+    if preemption.is_set() {
+        one_of(&preemption, &PREEMPTION, errors);
     }
 }
 
@@ -113,11 +124,15 @@ fn check_dns_config(spec: &At<'_>, errors: &mut FieldErrors) {
     if searches.len() > 32 {
         errors.invalid(searches.path.clone(), searches.value.clone(), "must not have more than 32 search paths");
     }
-    for option in config.field("options").items() {
-        let name = option.field("name");
-        if name.text().is_empty() {
-            errors.required(name.path, "must not be empty");
+    for search in searches.items() {
+        // It may end in a dot.
+        let name = search.text().strip_suffix('.').unwrap_or(search.text());
+        for words in names::subdomain(name) {
+            errors.invalid(search.path.clone(), name, words);
         }
+    }
+    for option in config.field("options").items().filter(|option| option.field("name").text().is_empty()) {
+        errors.required(option.path, "must not be empty");
     }
 }
 
@@ -125,18 +140,18 @@ fn check_host_sharing(spec: &At<'_>, errors: &mut FieldErrors) {
     let share = spec.field("shareProcessNamespace");
     if share.is_true() && spec.field("hostPID").is_true() {
         let words = "ShareProcessNamespace and HostPID cannot both be enabled";
-        errors.invalid(share.path, true, words);
+        errors.invalid(format!("{}.securityContext.shareProcessNamespace", spec.path), true, words);
     }
     if !spec.field("hostNetwork").is_true() {
         return;
     }
-    for list in ["initContainers", "containers"] {
-        for container in spec.field(list).items() {
-            for port in container.field("ports").items() {
-                let (own, host) = (port.field("containerPort"), port.field("hostPort"));
-                if host.is_set() && own.integer() != host.integer() {
-                    errors.invalid(own.path, own.value.clone(), "must match `hostPort` when `hostNetwork` is true");
-                }
+    for container in spec.field("containers").items() {
+        for port in container.field("ports").items() {
+            // A template may leave it out; pods get it by default.
+            let (own, host) = (port.field("containerPort"), port.field("hostPort"));
+            if host.integer().unwrap_or(0) != 0 && own.integer() != host.integer() {
+                let words = "must match `containerPort` when `hostNetwork` is true";
+                errors.invalid(host.path, host.value.clone(), words);
             }
         }
     }
@@ -168,10 +183,15 @@ fn check_tolerations(tolerations: &At<'_>, errors: &mut FieldErrors) {
             errors.invalid(effect.path.clone(), effect.text(), words);
         }
         match operator.text() {
-            "" | "Equal" => refuse_all(&value, names::label_value(value.text()), errors),
+            "" | "Equal" => {
+                let wrong = names::label_value(value.text());
+                if !wrong.is_empty() {
+                    errors.invalid(operator.path.clone(), value.text(), wrong.join(";"));
+                }
+            }
             "Exists" if !value.text().is_empty() => {
                 let words = "value must be empty when `operator` is 'Exists'";
-                errors.invalid(operator.path.clone(), toleration.value.clone(), words);
+                errors.invalid_shown(operator.path.clone(), show_toleration(&toleration), words);
             }
             "Exists" => {}
             other => errors.not_supported(operator.path.clone(), other, &["Equal", "Exists"]),
@@ -180,6 +200,16 @@ fn check_tolerations(tolerations: &At<'_>, errors: &mut FieldErrors) {
             errors.not_supported(effect.path.clone(), effect.text(), &EFFECTS);
         }
     }
+}
+
+/// A toleration as Go prints it.
+fn show_toleration(toleration: &At<'_>) -> String {
+    let text = |name: &str| toleration.field(name).text();
+    let (key, operator, value, effect) = (text("key"), text("operator"), text("value"), text("effect"));
+    format!(
+        "core.Toleration{{Key:{key:?}, Operator:{operator:?}, Value:{value:?}, Effect:{effect:?}, \
+         TolerationSeconds:(*int64)(nil)}}"
+    )
 }
 
 /// Names met so far, to find the second of a kind.

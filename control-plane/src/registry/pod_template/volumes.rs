@@ -166,19 +166,24 @@ pub(super) fn check_mounts(container: &At<'_>, volumes: &Volumes<'_>, errors: &m
             errors.invalid(path.path.clone(), path.text(), "must be unique");
         }
         let (sub, expression) = (mount.field("subPath"), mount.field("subPathExpr"));
-        check_relative(&sub, errors);
-        check_relative(&expression, errors);
+        check_relative(&unnumbered(container, &sub, "subPath"), errors);
         if !sub.text().is_empty() && !expression.text().is_empty() {
             let words = "subPathExpr and subPath are mutually exclusive";
             errors.invalid(expression.path.clone(), expression.text(), words);
         }
+        check_relative(&unnumbered(container, &expression, "subPathExpr"), errors);
         check_propagation(container, &mount, errors);
     }
 }
 
+/// A field of a mount under the path that upstream gives it, without the number of the mount.
+fn unnumbered<'a>(container: &At<'_>, field: &At<'a>, name: &str) -> At<'a> {
+    At { value: field.value, path: format!("{}.volumeMounts.{name}", container.path) }
+}
+
 fn check_propagation(container: &At<'_>, mount: &At<'_>, errors: &mut FieldErrors) {
     const MODES: [&str; 3] = ["Bidirectional", "HostToContainer", "None"];
-    let mode = mount.field("mountPropagation");
+    let mode = unnumbered(container, &mount.field("mountPropagation"), "mountPropagation");
     let is_privileged = container.value["securityContext"]["privileged"] == Value::Bool(true);
     match mode.text() {
         "" => {}

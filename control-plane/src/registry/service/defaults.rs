@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::is_externally_accessible;
 use crate::registry::fields::{each, fill, is_unset, object_mut, remove};
 
 /// Seconds that a client keeps its backend.
@@ -18,7 +19,7 @@ pub(super) fn fill_defaults(service: &mut Value) {
         fill_port(port);
     }
     let kind = spec["type"].as_str().unwrap_or_default().to_owned();
-    if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
+    if is_externally_accessible(spec) {
         fill(spec, "externalTrafficPolicy", "Cluster");
     }
     if matches!(kind.as_str(), "ClusterIP" | "NodePort" | "LoadBalancer") {

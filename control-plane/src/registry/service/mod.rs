@@ -17,7 +17,7 @@ use super::{
     cluster_ips::ClusterIps,
     fields::{is_unset, remove},
     keep,
-    node_ports::{NodePorts, needs_health_check, needs_node_ports},
+    node_ports::{NodePorts, may_have_node_ports, needs_health_check, needs_node_ports},
     repair::Repair,
 };
 use crate::store::{Store, StoreError};
@@ -49,7 +49,7 @@ impl ServiceStrategy {
         if needs_cluster_ip(service) {
             self.cluster_ips.allocate(service, now, dry_run).await?;
         }
-        if needs_node_ports(service) || needs_health_check(service) {
+        if may_have_node_ports(service) {
             self.node_ports.allocate(service, now, dry_run).await?;
         }
         Ok(())
@@ -119,6 +119,15 @@ pub(super) fn needs_cluster_ip(service: &Value) -> bool {
 
 fn has_cluster_ip_type(service: &Value) -> bool {
     matches!(service["spec"]["type"].as_str(), Some("ClusterIP" | "NodePort" | "LoadBalancer"))
+}
+
+/// Whether traffic from outside of the cluster can reach a Service with this spec.
+fn is_externally_accessible(spec: &Value) -> bool {
+    match spec["type"].as_str() {
+        Some("NodePort" | "LoadBalancer") => true,
+        Some("ClusterIP") => spec["externalIPs"].as_array().is_some_and(|addresses| !addresses.is_empty()),
+        _ => false,
+    }
 }
 
 /// Whether a change may need addresses or ports that the stored object does not have.
@@ -210,8 +219,8 @@ fn drop_what_the_type_left(service: &mut Value, old: &Value) {
     if needs_health_check(old) && !needs_health_check(service) && same(service, "healthCheckNodePort") {
         remove(&mut service["spec"], "healthCheckNodePort");
     }
-    let was_external = matches!(old["spec"]["type"].as_str(), Some("NodePort" | "LoadBalancer"));
-    let is_external = matches!(service["spec"]["type"].as_str(), Some("NodePort" | "LoadBalancer"));
+    let was_external = is_externally_accessible(&old["spec"]);
+    let is_external = is_externally_accessible(&service["spec"]);
     if was_external && !is_external && same(service, "externalTrafficPolicy") {
         remove(&mut service["spec"], "externalTrafficPolicy");
     }

@@ -8,13 +8,12 @@ use std::{
 use nodeplane_api::{names, status::FieldErrors};
 use serde_json::Value;
 
-use crate::registry::{
-    fields::At,
-    metadata::{check_immutable, check_labels},
-};
+use super::is_externally_accessible;
+use crate::registry::{endpoints::refuse_special, fields::At, metadata::check_labels, node_ports::needs_health_check};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
+const AGENT_PORT: i64 = 10_250;
 const BAD_ADDRESS: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 const NOT_EXTERNAL: &str = "may only be set for externally-accessible services";
 const ONLY_LOAD_BALANCER: &str = "may only be used when `type` is 'LoadBalancer'";
@@ -45,7 +44,15 @@ pub(super) fn validate_update(service: &Value, old: &Value) -> FieldErrors {
     }
     let class = (spec.field("loadBalancerClass"), before.field("loadBalancerClass"));
     if spec.field("type").text() == "LoadBalancer" && before.field("type").text() == "LoadBalancer" {
-        check_immutable(&class.0, &class.1, &mut errors);
+        if class.0.value != class.1.value {
+            errors.invalid(class.0.path, class.0.value.clone(), "may not change once set");
+        }
+    }
+    if needs_health_check(service) && needs_health_check(old) {
+        let (now, before) = (spec.field("healthCheckNodePort"), before.field("healthCheckNodePort"));
+        if now.integer() != before.integer() {
+            errors.forbidden(now.path, "field is immutable");
+        }
     }
     errors
 }
@@ -56,8 +63,12 @@ fn check_first_address_kept(spec: &At<'_>, before: &At<'_>, errors: &mut FieldEr
     if first(&old).is_null() || first(&now) == first(&old) {
         return;
     }
-    let words = if first(&now).is_null() { "primary clusterIP can not be unset" } else { "may not change once set" };
-    errors.invalid(format!("{}[0]", now.path), now.value.clone(), words);
+    let path = format!("{}[0]", now.path);
+    if first(&now).is_null() {
+        errors.invalid_shown(path, "[]string(nil)", "primary clusterIP can not be unset");
+    } else {
+        errors.invalid(path, now.value.clone(), "may not change once set");
+    }
 }
 
 fn check_type(spec: &At<'_>, errors: &mut FieldErrors) {
@@ -70,8 +81,17 @@ fn check_type(spec: &At<'_>, errors: &mut FieldErrors) {
             errors.invalid("spec.clusterIPs[0]", "None", words);
         }
         "ExternalName" => check_external_name(spec, errors),
-        "ClusterIP" | "LoadBalancer" | "NodePort" => {}
+        "LoadBalancer" => check_reserved_ports(spec, errors),
+        "ClusterIP" | "NodePort" => {}
         other => errors.not_supported(kind.path, other, &TYPES),
+    }
+}
+
+/// Nobody outside may reach the agents through a careless load balancer.
+fn check_reserved_ports(spec: &At<'_>, errors: &mut FieldErrors) {
+    for port in spec.field("ports").items().filter(|port| port.field("port").integer() == Some(AGENT_PORT)) {
+        let words = format!("may not expose port {AGENT_PORT} externally since it is used by kubelet");
+        errors.invalid(port.path, AGENT_PORT, words);
     }
 }
 
@@ -177,7 +197,7 @@ fn check_node_port<'a>(
         return;
     }
     let kind = spec.field("type").text();
-    if !matches!(kind, "NodePort" | "LoadBalancer") {
+    if kind == "ClusterIP" {
         errors.forbidden(node_port.path.clone(), format!("may not be used when `type` is '{kind}'"));
     }
     if !seen.insert((protocol, number)) {
@@ -278,9 +298,14 @@ fn check_families(spec: &At<'_>, errors: &mut FieldErrors) {
 fn check_external(spec: &At<'_>, errors: &mut FieldErrors) {
     let is_load_balancer = spec.field("type").text() == "LoadBalancer";
     for address in spec.field("externalIPs").items() {
-        check_address(&address, address.text(), errors);
+        match address.text().parse() {
+            Ok(found) => refuse_special(&address, found, errors),
+            Err(_) => errors.invalid(address.path.clone(), address.text(), BAD_ADDRESS),
+        }
     }
-    let ranges = spec.field("loadBalancerSourceRanges");
+    // Upstream writes this path with a capital letter.
+    let path = format!("{}.LoadBalancerSourceRanges", spec.path);
+    let ranges = At { path, ..spec.field("loadBalancerSourceRanges") };
     if ranges.len() > 0 && !is_load_balancer {
         errors.forbidden(ranges.path.clone(), ONLY_LOAD_BALANCER);
     }
@@ -318,29 +343,39 @@ fn is_cidr(text: &str) -> bool {
 fn check_traffic(spec: &At<'_>, errors: &mut FieldErrors) {
     let kind = spec.field("type").text();
     let external = spec.field("externalTrafficPolicy");
-    let is_external =
-        matches!(kind, "NodePort" | "LoadBalancer") || (kind == "ClusterIP" && spec.field("externalIPs").len() > 0);
     match external.text() {
-        "" if matches!(kind, "NodePort" | "LoadBalancer") => errors.required(external.path, ""),
+        "" if is_externally_accessible(spec.value) => errors.required(external.path, ""),
         "" => {}
-        text if !is_external => errors.invalid(external.path, text, NOT_EXTERNAL),
+        text if !is_externally_accessible(spec.value) => errors.invalid(external.path, text, NOT_EXTERNAL),
         "Cluster" | "Local" => {}
         text => errors.not_supported(external.path, text, &["Cluster", "Local"]),
     }
-    let health = spec.field("healthCheckNodePort");
-    let is_checked = kind == "LoadBalancer" && spec.field("externalTrafficPolicy").text() == "Local";
-    if health.integer().unwrap_or(0) != 0 && !is_checked {
-        let words = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
-        errors.invalid(health.path, health.value.clone(), words);
-    }
+    check_health_port(spec, errors);
     let internal = spec.field("internalTrafficPolicy");
     match internal.text() {
-        "" if kind != "ExternalName" => errors.required(internal.path, ""),
+        "" if matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer") => errors.required(internal.path, ""),
         "" | "Cluster" | "Local" => {}
         text => errors.not_supported(internal.path, text, &["Cluster", "Local"]),
     }
     let distribution = spec.field("trafficDistribution");
     if distribution.is_set() && distribution.text() != "PreferClose" {
         errors.not_supported(distribution.path.clone(), distribution.text(), &["PreferClose"]);
+    }
+}
+
+fn check_health_port(spec: &At<'_>, errors: &mut FieldErrors) {
+    let port = spec.field("healthCheckNodePort");
+    let number = port.integer().unwrap_or(0);
+    let is_checked =
+        spec.field("type").text() == "LoadBalancer" && spec.field("externalTrafficPolicy").text() == "Local";
+    if !is_checked && number != 0 {
+        let words = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+        errors.invalid(port.path, number, words);
+    } else if is_checked && number == 0 {
+        errors.required(port.path, "");
+    } else if is_checked {
+        for words in names::port_number(number) {
+            errors.invalid(port.path.clone(), number, words);
+        }
     }
 }
