@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use nodeplane_tests::bed::{
     cluster::{Cluster, PATIENCE},
+    process::Process,
     wait,
 };
 use serde_json::json;
@@ -122,12 +123,11 @@ fn logs_are_shown_followed_and_cut(cluster: &Cluster, ns: &str) -> Result<()> {
     let stamped = cluster.run(&["logs", "-n", ns, "chatty", "--tail=1", "--timestamps"])?;
     ensure!(stamped.starts_with("20") && stamped.trim_end().ends_with("Z 5"), "{stamped}");
     // Following shows a line when it is written, and ends with the container.
-    let follower = cluster
-        .kubectl_command(&["logs", "-n", ns, "chatty", "-f", "--tail=1"])
-        .stdout(std::process::Stdio::piped())
-        .spawn()?;
+    let mut command = cluster.kubectl_command(&["logs", "-n", ns, "chatty", "-f", "--tail=1"]);
+    let follower = Process::start("follower", &mut command, &cluster.host().dir().join(format!("{ns}.log")))?;
+    wait::until(PATIENCE, || (follower.log() == "5\n").then_some(())).context("the last line does not come")?;
     cluster.exec(ns, "chatty", &["/bin/touch", "/tmp/go"])?;
-    let followed = String::from_utf8(follower.wait_with_output()?.stdout)?;
+    let followed = follower.wait()?;
     ensure!(followed == "5\nend\n", "{followed}");
     Ok(())
 }
@@ -135,7 +135,7 @@ fn logs_are_shown_followed_and_cut(cluster: &Cluster, ns: &str) -> Result<()> {
 fn logs_of_the_previous_container_are_kept(cluster: &Cluster, ns: &str) -> Result<()> {
     let manifest = pod(
         "twice",
-        "echo started at $(cat /v/n); echo more >> /v/n; test $(cat /v/n | grep -c more) -gt 1 && sleep 600",
+        "echo started at $(cat /v/n 2>/dev/null); echo more >> /v/n; test $(cat /v/n | grep -c more) -gt 1 && sleep 600",
         |spec| {
             spec["restartPolicy"] = "Always".into();
             spec["volumes"] = json!([{ "name": "v", "emptyDir": {} }]);

@@ -62,7 +62,7 @@ fn a_pod_that_goes_out_looks_like_its_node(cluster: &Cluster, ns: &str) -> Resul
     cluster.ready(ns, "traveller")?;
     let _server = PeerServer::start(&cluster.host().world().path(), host::FAR_AWAY, 7070)?;
     let url = format!("http://{}:7070/", host::FAR_AWAY);
-    let seen = cluster.exec(ns, "traveller", &["/bin/wget", "-q", "-T", "5", "-O", "-", &url])?;
+    let seen = cluster.exec(ns, "traveller", &["/bin/wget", "-q", "-O", "-", &url])?;
     ensure!(seen == host::ADDRESS.to_string(), "the world sees {seen}");
     Ok(())
 }

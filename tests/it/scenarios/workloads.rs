@@ -79,14 +79,13 @@ fn a_rollout_never_has_fewer_pods_than_it_may(cluster: &Cluster, ns: &str) -> Re
 }
 
 fn a_rollout_that_cannot_work_keeps_the_old_pods(cluster: &Cluster, ns: &str) -> Result<()> {
-    cluster.apply(
-        ns,
-        &hello(2).replace("  selector: {matchLabels", "  progressDeadlineSeconds: 2\n  selector: {matchLabels"),
-    )?;
+    cluster.apply(ns, &hello(2))?;
     cluster.rollout(ns, "hello")?;
-    let broken = json!({ "spec": { "template": { "spec": { "containers": [
-        { "name": "hello", "image": "nodeplane/absent:1", "imagePullPolicy": "Never" },
-    ] } } } });
+    let container = json!({ "name": "hello", "image": "nodeplane/absent:1", "imagePullPolicy": "Never" });
+    let broken = json!({ "spec": {
+        "progressDeadlineSeconds": 3,
+        "template": { "spec": { "containers": [container] } },
+    } });
     cluster.run(&["patch", "-n", ns, "deployment", "hello", "-p", &broken.to_string()])?;
     let error = cluster.kubectl(&["rollout", "status", "-n", ns, "deployment/hello", "--timeout=30s"])?.failure()?;
     ensure!(error.contains("deployment \"hello\" exceeded its progress deadline"), "{error}");

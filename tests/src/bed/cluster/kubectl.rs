@@ -74,12 +74,14 @@ impl Cluster {
         Answer::of(&output(&mut self.kubectl_command(args))?)
     }
 
-    /// Runs `kubectl` with text on its standard input.
+    /// Runs `kubectl` with a manifest on its standard input.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn kubectl_with_input(&self, args: &[&str], input: &str) -> Result<Answer> {
-        Answer::of(&output_with_input(&mut self.kubectl_command(args), input)?)
+    pub fn kubectl_with_input(&self, args: &[&str], manifest: &str) -> Result<Answer> {
+        // What begins with a brace would be taken for JSON, also when it is YAML in flow style.
+        let document = format!("---\n{manifest}");
+        Answer::of(&output_with_input(&mut self.kubectl_command(args), &document)?)
     }
 
     /// Runs `kubectl`, which must succeed, and returns its output.
