@@ -251,7 +251,8 @@ impl Network {
         let name = names::link(uid);
         self.addresses().claim(&name, address)?;
         let namespace = Namespace::of_process(pid)?;
-        let link = PodLink { uid: uid.to_owned(), name, address, gateway: self.gateway, mtu: self.mtu };
+        let (gateway, services, mtu) = (self.gateway, self.settings.services, self.mtu);
+        let link = PodLink { uid: uid.to_owned(), name, address, gateway, services, mtu };
         let index = link.ensure(&self.netlink, &namespace).await?;
         self.plane.add_endpoint(&endpoint(&link.name, index, address))?;
         debug!(pod = uid, %address, link = link.name, "pod connected");

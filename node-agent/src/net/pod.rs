@@ -31,6 +31,8 @@ pub(super) struct PodLink {
     pub(super) address: Ipv4Addr,
     /// The address that the node itself speaks from.
     pub(super) gateway: Ipv4Addr,
+    /// Range of Services.
+    pub(super) services: Cidr,
     /// Longest packet, for a new link.
     pub(super) mtu: u32,
 }
@@ -76,7 +78,7 @@ impl PodLink {
     }
 
     async fn ensure_inside(&self, namespace: &Namespace) -> Result<()> {
-        let (address, node) = (self.address, names::host_mac(&self.name));
+        let (address, services, node) = (self.address, self.services, names::host_mac(&self.name));
         let lost = Error::Lost { link: self.name.clone() };
         let act = async move |netlink: &Netlink| {
             let loopback = netlink.link("lo").await?;
@@ -91,6 +93,9 @@ impl PodLink {
             netlink.put_neighbour(link.index, NEXT_HOP, node).await?;
             let way = |gateway| Way::Link { index: link.index, gateway, source: None };
             netlink.put_route(Cidr::host(NEXT_HOP), way(None)).await?;
+            // What no Service has would be unreachable at the node, too, but a client would hear of it late: the node's
+            // answer comes while its call is still at work, and further ones are rationed.
+            netlink.put_route(services, Way::Unreachable).await?;
             netlink.put_route(Cidr::new(Ipv4Addr::UNSPECIFIED, 0), way(Some(NEXT_HOP))).await
         };
         namespace.run(act).await
