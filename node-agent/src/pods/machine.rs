@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 
 use super::{
@@ -28,6 +28,9 @@ use super::{
     message::{Done, Failure, Job, Message, Plan, ProbeKind, Verdict},
     runtime::{ContainerState, Observed},
 };
+
+/// How long the error of a pull is shown before the delay that follows from it.
+const PULL_ERROR_SHOWN: SignedDuration = SignedDuration::from_secs(3);
 
 /// Everything that is known of one pod.
 #[derive(Debug)]
@@ -90,6 +93,14 @@ struct Failed {
     backoff: Backoff,
     /// Its back-off was told.
     announced: bool,
+}
+
+impl Failed {
+    /// From when on a failed pull is shown as the delay before the next one.
+    fn backs_off_since(&self) -> Option<Timestamp> {
+        let pulled = self.failure.reason == "ErrImagePull";
+        pulled.then(|| self.at.checked_add(PULL_ERROR_SHOWN).unwrap_or(self.at))
+    }
 }
 
 /// A running container that must be replaced.

@@ -62,12 +62,20 @@ impl Machine {
     fn replace_sandbox(&self, now: Timestamp, plan: &mut Plan) {
         let running = self.running_containers();
         for (id, name) in &running {
-            self.stop_once(plan, (id, name), MINIMUM_GRACE, SANDBOX_CHANGED.to_owned(), now);
+            self.stop_once(plan, (id, name), MINIMUM_GRACE, format!("Stopping container {name}"), now);
         }
-        if running.is_empty() {
-            let attempts = self.observed.iter().flat_map(|observed| &observed.sandboxes);
-            let attempt = attempts.map(|sandbox| sandbox.attempt + 1).max().unwrap_or(0);
-            self.ask(plan, Action::RunSandbox { attempt }, now);
+        if !running.is_empty() {
+            return;
+        }
+        let attempts = self.observed.iter().flat_map(|observed| &observed.sandboxes);
+        let attempt = attempts.map(|sandbox| sandbox.attempt + 1).max().unwrap_or(0);
+        if self.ask(plan, Action::RunSandbox { attempt }, now) && attempt > 0 {
+            plan.actions.push(Action::Event {
+                container: String::new(),
+                warning: false,
+                reason: "SandboxChanged",
+                message: SANDBOX_CHANGED.to_owned(),
+            });
         }
     }
 
@@ -102,7 +110,7 @@ impl Machine {
             address: stage.network.address,
         };
         if !self.ask(plan, start, stage.now) {
-            self.announce_pull(definition, plan);
+            self.announce_pull(definition, stage.now, plan);
         }
     }
 
@@ -172,11 +180,13 @@ impl Machine {
     }
 
     /// Tells once that an image will be pulled again.
-    fn announce_pull(&mut self, definition: &ContainerDef, plan: &mut Plan) {
+    fn announce_pull(&mut self, definition: &ContainerDef, now: Timestamp, plan: &mut Plan) {
         let Some(failed) = self.failed.get_mut(&Job::Start(definition.name.clone())) else { return };
-        if failed.failure.reason != "ErrImagePull" || std::mem::replace(&mut failed.announced, true) {
-            return;
+        let Some(since) = failed.backs_off_since().filter(|_| !failed.announced) else { return };
+        if since > now {
+            return wake_at(plan, since);
         }
+        failed.announced = true;
         let image = definition.image.as_deref().unwrap_or_default();
         let container = definition.name.clone();
         let message = format!("Back-off pulling image \"{image}\"");

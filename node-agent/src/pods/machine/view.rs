@@ -109,10 +109,11 @@ impl Machine {
         backoff.remaining(exit.finished, now).map(|_| backoff.delay())
     }
 
-    /// Why a container's start was refused, and for how long it is not tried again.
-    pub(in crate::pods) fn refusal(&self, name: &str, now: Timestamp) -> Option<(&Failure, Option<SignedDuration>)> {
+    /// Why a container's start was refused, and whether that is an old story: an image that could
+    /// not be pulled is waited for.
+    pub(in crate::pods) fn refusal(&self, name: &str, now: Timestamp) -> Option<(&Failure, bool)> {
         let failed = self.failed.get(&Job::Start(name.to_owned()))?;
-        Some((&failed.failure, failed.backoff.remaining(failed.at, now).map(|_| failed.backoff.delay())))
+        Some((&failed.failure, failed.backs_off_since().is_some_and(|since| since <= now)))
     }
 
     pub(in crate::pods) fn is_starting(&self, name: &str) -> bool {

@@ -159,24 +159,13 @@ fn crash_loop(pod: &Pod, name: &str, delay: SignedDuration) -> State {
 
 /// What keeps a container from starting.
 fn refusal(machine: &Machine, definition: &ContainerDef, now: Timestamp) -> Option<State> {
-    let (failure, delay) = machine.refusal(&definition.name, now)?;
-    let image = definition.image.as_deref().unwrap_or_default();
-    let again = machine.is_starting(&definition.name);
-    match (failure.reason, delay) {
-        // The error itself is shown at first, the waiting from the first second of it on.
-        ("ErrImagePull", Some(_)) if !again && machine_has_shown(machine, definition, "ErrImagePull") => {
-            let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {}", failure.message);
-            Some(waiting("ImagePullBackOff", Some(message)))
-        }
-        (reason, _) => Some(waiting(reason, Some(failure.message.clone()))),
+    let (failure, backs_off) = machine.refusal(&definition.name, now)?;
+    if !backs_off {
+        return Some(waiting(failure.reason, Some(failure.message.clone())));
     }
-}
-
-/// Whether the last status had this reason for waiting, or its back-off.
-fn machine_has_shown(machine: &Machine, definition: &ContainerDef, reason: &str) -> bool {
-    let waiting = machine.recorded(&definition.name).and_then(|status| status.state.as_ref()?.waiting.as_ref());
-    let shown = waiting.and_then(|waiting| waiting.reason.as_deref());
-    shown.is_some_and(|shown| shown == reason || shown == "ImagePullBackOff")
+    let image = definition.image.as_deref().unwrap_or_default();
+    let message = format!("Back-off pulling image \"{image}\": {}: {}", failure.reason, failure.message);
+    Some(waiting("ImagePullBackOff", Some(message)))
 }
 
 fn waiting(reason: &str, message: Option<String>) -> State {

@@ -20,7 +20,9 @@ fn a_failed_pull_is_shown_first_as_an_error_then_as_a_delay() {
     world.settle();
     let error = "manifest for nowhere/app:1 not found";
     assert_eq!(waiting(&world), ("ErrImagePull".to_owned(), error.to_owned()));
-    world.tell(Message::Tick);
+    world.pass(1);
+    assert_eq!((waiting(&world).0.as_str(), world.events.len()), ("ErrImagePull", 0), "long enough to be seen");
+    world.pass(2);
     let back_off = format!("Back-off pulling image \"nowhere/app:1\": ErrImagePull: {error}");
     assert_eq!(waiting(&world), ("ImagePullBackOff".to_owned(), back_off));
     assert_eq!(world.phase(), "Pending");

@@ -123,6 +123,7 @@ fn a_dead_sandbox_is_replaced_with_everything_in_it() {
         ["stop app 1", "sandbox p 1", "remove POD", "create first 1", "start first", "create app 1", "start app"]
     );
     assert_eq!((world.phase(), world.container("app").restart_count, world.running_sandboxes()), ("Running", 1, 1));
+    assert_eq!(world.events, ["SandboxChanged: Pod sandbox changed, it will be killed and re-created."]);
 }
 
 #[test]
