@@ -186,3 +186,6 @@ fn check_no_new_finalizers(now: &At<'_>, before: &At<'_>, errors: &mut FieldErro
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

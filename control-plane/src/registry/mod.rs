@@ -25,6 +25,8 @@ mod replica_set;
 mod secret;
 mod service;
 mod service_account;
+#[cfg(test)]
+mod tests;
 mod workload;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};

@@ -29,7 +29,10 @@ fn refused(changes: &[(&str, Value)]) -> Vec<String> {
     cases::refused(&DeploymentStrategy, &with(&deployment(), changes))
 }
 
-fn check(rows: &[(&[(&str, Value)], &[&str])]) {
+/// What differs from the good one, and all that is said about it.
+type Row<'a> = (&'a [(&'a str, Value)], &'a [&'a str]);
+
+fn check(rows: &[Row<'_>]) {
     for (changes, expected) in rows {
         assert_eq!(refused(changes), *expected, "{changes:?}");
     }

@@ -1,9 +1,10 @@
 //! Services: defaults, addresses and ports of their own, and what may not change.
 
 mod defaults;
+mod ports;
 mod validation;
 
-pub(super) use validation::{check_protocol, check_target};
+pub(super) use ports::{check_protocol, check_target};
 
 use std::{net::Ipv4Addr, sync::Arc};
 

@@ -8,12 +8,13 @@ use std::{
 use nodeplane_api::{names, status::FieldErrors};
 use serde_json::Value;
 
-use super::is_externally_accessible;
+use super::{
+    is_externally_accessible,
+    ports::{check_ports, check_reserved_ports},
+};
 use crate::registry::{endpoints::refuse_special, fields::At, metadata::check_labels, node_ports::needs_health_check};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
-const AGENT_PORT: i64 = 10_250;
 const BAD_ADDRESS: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 const NOT_EXTERNAL: &str = "may only be set for externally-accessible services";
 const ONLY_LOAD_BALANCER: &str = "may only be used when `type` is 'LoadBalancer'";
@@ -42,11 +43,10 @@ pub(super) fn validate_update(service: &Value, old: &Value) -> FieldErrors {
     if both_have_type(&spec) && both_have_type(&before) && before.field("clusterIP").is_set() {
         check_first_address_kept(&spec, &before, &mut errors);
     }
-    let class = (spec.field("loadBalancerClass"), before.field("loadBalancerClass"));
-    if spec.field("type").text() == "LoadBalancer" && before.field("type").text() == "LoadBalancer" {
-        if class.0.value != class.1.value {
-            errors.invalid(class.0.path, class.0.value.clone(), "may not change once set");
-        }
+    let (class, old_class) = (spec.field("loadBalancerClass"), before.field("loadBalancerClass"));
+    let is_balanced = |at: &At<'_>| at.field("type").text() == "LoadBalancer";
+    if is_balanced(&spec) && is_balanced(&before) && class.value != old_class.value {
+        errors.invalid(class.path, class.value.clone(), "may not change once set");
     }
     if needs_health_check(service) && needs_health_check(old) {
         let (now, before) = (spec.field("healthCheckNodePort"), before.field("healthCheckNodePort"));
@@ -87,14 +87,6 @@ fn check_type(spec: &At<'_>, errors: &mut FieldErrors) {
     }
 }
 
-/// Nobody outside may reach the agents through a careless load balancer.
-fn check_reserved_ports(spec: &At<'_>, errors: &mut FieldErrors) {
-    for port in spec.field("ports").items().filter(|port| port.field("port").integer() == Some(AGENT_PORT)) {
-        let words = format!("may not expose port {AGENT_PORT} externally since it is used by kubelet");
-        errors.invalid(port.path, AGENT_PORT, words);
-    }
-}
-
 fn check_external_name(spec: &At<'_>, errors: &mut FieldErrors) {
     let cluster_ips = spec.field("clusterIPs");
     if cluster_ips.len() > 0 || !matches!(spec.field("clusterIP").text(), "") {
@@ -115,102 +107,6 @@ fn check_external_name(spec: &At<'_>, errors: &mut FieldErrors) {
     for words in names::subdomain(plain) {
         errors.invalid(name.path.clone(), name.text(), words);
     }
-}
-
-fn check_ports(spec: &At<'_>, errors: &mut FieldErrors) {
-    let ports = spec.field("ports");
-    let is_headless = spec.field("clusterIP").text() == "None";
-    let is_external_name = spec.field("type").text() == "ExternalName";
-    if ports.len() == 0 && !is_headless && !is_external_name {
-        errors.required(ports.path.clone(), "");
-    }
-    let (mut seen_names, mut seen_ports, mut seen_node_ports) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for port in ports.items() {
-        check_port(&port, ports.len() > 1, &mut seen_names, errors);
-        let protocol = port.field("protocol").text();
-        let number = port.field("port").integer().unwrap_or(0);
-        if !seen_ports.insert((protocol, number)) {
-            errors.duplicate_shown(port.path.clone(), show_port(protocol, number));
-        }
-        check_node_port(spec, &port, protocol, &mut seen_node_ports, errors);
-    }
-}
-
-fn check_port<'a>(port: &At<'a>, needs_name: bool, seen_names: &mut BTreeSet<&'a str>, errors: &mut FieldErrors) {
-    let name = port.field("name");
-    match name.text() {
-        "" if needs_name => errors.required(name.path, ""),
-        "" => {}
-        text => {
-            for words in names::label_1123(text) {
-                errors.invalid(name.path.clone(), text, words);
-            }
-            if !seen_names.insert(text) {
-                errors.duplicate(name.path, text);
-            }
-        }
-    }
-    let number = port.field("port");
-    for words in names::port_number(number.integer().unwrap_or(0)) {
-        errors.invalid(number.path.clone(), number.integer().unwrap_or(0), words);
-    }
-    check_protocol(&port.field("protocol"), errors);
-    check_target(&port.field("targetPort"), errors);
-    let app_protocol = port.field("appProtocol");
-    if app_protocol.is_set() {
-        for words in names::qualified(app_protocol.text()) {
-            errors.invalid(app_protocol.path.clone(), app_protocol.text(), words);
-        }
-    }
-}
-
-/// Adds what is wrong with the protocol of a port.
-pub(in crate::registry) fn check_protocol(protocol: &At<'_>, errors: &mut FieldErrors) {
-    match protocol.text() {
-        "" => errors.required(protocol.path.clone(), ""),
-        text if PROTOCOLS.contains(&text) => {}
-        text => errors.not_supported(protocol.path.clone(), text, &PROTOCOLS),
-    }
-}
-
-/// Adds what is wrong with a port that is a number or the name of one.
-pub(in crate::registry) fn check_target(port: &At<'_>, errors: &mut FieldErrors) {
-    let wrong = match port.value {
-        Value::String(name) => names::port_name(name),
-        other => names::port_number(other.as_i64().unwrap_or(0)),
-    };
-    for words in wrong {
-        errors.invalid(port.path.clone(), port.value.clone(), words);
-    }
-}
-
-fn check_node_port<'a>(
-    spec: &At<'a>,
-    port: &At<'a>,
-    protocol: &'a str,
-    seen: &mut BTreeSet<(&'a str, i64)>,
-    errors: &mut FieldErrors,
-) {
-    let node_port = port.field("nodePort");
-    let number = node_port.integer().unwrap_or(0);
-    if number == 0 {
-        return;
-    }
-    let kind = spec.field("type").text();
-    if kind == "ClusterIP" {
-        errors.forbidden(node_port.path.clone(), format!("may not be used when `type` is '{kind}'"));
-    }
-    if !seen.insert((protocol, number)) {
-        errors.duplicate(node_port.path, number);
-    }
-}
-
-/// A port as Go prints the key of upstream's duplicate check.
-fn show_port(protocol: &str, number: i64) -> String {
-    format!(
-        "core.ServicePort{{Name:\"\", Protocol:\"{protocol}\", AppProtocol:(*string)(nil), Port:{number}, \
-         TargetPort:intstr.IntOrString{{Type:0, IntVal:0, StrVal:\"\"}}, NodePort:0}}"
-    )
 }
 
 fn check_affinity(spec: &At<'_>, errors: &mut FieldErrors) {
@@ -270,7 +166,7 @@ fn check_families(spec: &At<'_>, errors: &mut FieldErrors) {
     let (policy, families) = (spec.field("ipFamilyPolicy"), spec.field("ipFamilies"));
     let is_headless_without_selector = spec.field("clusterIP").text() == "None" && spec.field("selector").len() == 0;
     match policy.text() {
-        "SingleStack" | "PreferDualStack" => {}
+        "" | "SingleStack" | "PreferDualStack" => {}
         "RequireDualStack" if is_headless_without_selector => {}
         "RequireDualStack" => {
             let words = "this cluster is not configured for dual-stack services";

@@ -23,8 +23,10 @@ fn created(changes: &[(&str, Value)]) -> Value {
     cases::created(&PodStrategy, &with(changes))["spec"].take()
 }
 
-/// Each row: what differs from a good pod, and all that is said about it.
-fn check(rows: &[(&[(&str, Value)], &[&str])]) {
+/// What differs from a good pod, and all that is said about it.
+type Row<'a> = (&'a [(&'a str, Value)], &'a [&'a str]);
+
+fn check(rows: &[Row<'_>]) {
     for (changes, expected) in rows {
         assert_eq!(cases::refused(&PodStrategy, &with(changes)), *expected, "{changes:?}");
     }
