@@ -241,8 +241,12 @@ fn deleting_a_namespace_takes_its_content_along(cluster: &Cluster, ns: &str) -> 
     cluster.apply(&doomed, CONFIG)?;
     cluster.rollout(&doomed, "hello")?;
     cluster.run(&["delete", "namespace", &doomed, "--timeout=60s"])?;
-    let rest = cluster.docker(&["ps", "-a", "-q", "-f", &format!("label=io.kubernetes.pod.namespace={doomed}")])?;
-    ensure!(rest.is_empty(), "containers are left: {rest}");
+    wait::eventually("its containers are removed", PATIENCE, || {
+        let label = format!("label=io.kubernetes.pod.namespace={doomed}");
+        let rest = cluster.docker(&["ps", "--all", "--quiet", "--filter", &label])?;
+        ensure!(rest.is_empty(), "containers are left: {rest}");
+        Ok(())
+    })?;
     let error = cluster.create(&doomed, CONFIG)?.failure()?;
     ensure!(error.contains(&format!("namespaces \"{doomed}\" not found")), "{error}");
     // Nothing of it comes back with a namespace of the same name.

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use nodeplane_tests::bed::{
     cluster::{Cluster, PATIENCE},
+    host,
     process::Process,
     wait,
 };
@@ -15,6 +16,8 @@ scenarios![
     the_downward_environment_is_filled,
     init_containers_run_first_and_in_order,
     limits_reach_the_engine,
+    containers_are_named_and_labelled_like_a_kubelets,
+    conditions_say_how_far_a_pod_is,
     logs_are_shown_followed_and_cut,
     logs_of_the_previous_container_are_kept,
     a_failing_container_backs_off,
@@ -107,6 +110,57 @@ fn limits_reach_the_engine(cluster: &Cluster, ns: &str) -> Result<()> {
     ])?;
     ensure!(told.trim() == "67108864 50000 100000", "{told}");
     ensure!(cluster.get_in(ns, "pod", "limited")?["status"]["qosClass"] == "Guaranteed");
+    Ok(())
+}
+
+fn containers_are_named_and_labelled_like_a_kubelets(cluster: &Cluster, ns: &str) -> Result<()> {
+    cluster.apply(ns, &shell_pod("named", "sleep 600"))?;
+    cluster.ready(ns, "named")?;
+    let uid = cluster.get_in(ns, "pod", "named")?["metadata"]["uid"].as_str().context("uid")?.to_owned();
+    for (id, name, kind) in
+        [(cluster.container(ns, "named")?, "main", "container"), (cluster.sandbox(ns, "named")?, "POD", "podsandbox")]
+    {
+        let inspected: serde_json::Value = serde_json::from_str(&cluster.docker(&["inspect", &id])?)?;
+        ensure!(inspected[0]["Name"] == format!("/k8s_{name}_named_{ns}_{uid}_0"), "{}", inspected[0]["Name"]);
+        let labels = &inspected[0]["Config"]["Labels"];
+        for (label, value) in [
+            ("io.kubernetes.pod.name", "named"),
+            ("io.kubernetes.pod.namespace", ns),
+            ("io.kubernetes.pod.uid", &uid),
+            ("io.kubernetes.container.name", name),
+            ("io.kubernetes.docker.type", kind),
+        ] {
+            ensure!(labels[label] == value, "{label}: {labels}");
+        }
+    }
+    Ok(())
+}
+
+fn conditions_say_how_far_a_pod_is(cluster: &Cluster, ns: &str) -> Result<()> {
+    let manifest = pod("steps", "sleep 600", |spec| {
+        spec["containers"][0]["readinessProbe"] =
+            json!({ "exec": { "command": ["/bin/test", "-e", "/tmp/ready"] }, "periodSeconds": 1 });
+    });
+    cluster.apply(ns, &manifest)?;
+    let reached = |expected: [(&str, &str); 4]| {
+        wait::eventually(&format!("the conditions are {expected:?}"), PATIENCE, || {
+            let status = cluster.get_in(ns, "pod", "steps")?["status"].clone();
+            let conditions = status["conditions"].as_array().context("no conditions")?;
+            for (kind, holds) in expected {
+                let told = conditions.iter().any(|condition| condition["type"] == kind && condition["status"] == holds);
+                ensure!(told, "{kind} is not {holds}: {conditions:?}");
+            }
+            Ok(status)
+        })
+    };
+    let until_ready = [("PodScheduled", "True"), ("Initialized", "True")];
+    let status = reached([until_ready[0], until_ready[1], ("ContainersReady", "False"), ("Ready", "False")])?;
+    ensure!(status["qosClass"] == "BestEffort" && !status["startTime"].is_null(), "{status}");
+    wait::eventually("the container runs", PATIENCE, || cluster.container(ns, "steps"))?;
+    cluster.exec(ns, "steps", &["/bin/touch", "/tmp/ready"])?;
+    let status = reached([until_ready[0], until_ready[1], ("ContainersReady", "True"), ("Ready", "True")])?;
+    ensure!(status["phase"] == "Running" && status["podIP"] == status["podIPs"][0]["ip"], "{status}");
+    ensure!(status["hostIP"] == host::ADDRESS.to_string(), "{status}");
     Ok(())
 }
 

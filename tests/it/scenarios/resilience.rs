@@ -1,6 +1,6 @@
 //! Parts that die, are killed, or go for good. Each scenario has its cluster alone.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use nodeplane_tests::bed::{
@@ -63,44 +63,57 @@ fn a_killed_agent_costs_no_connect_and_no_container(cluster: &mut Cluster, ns: &
 }
 
 fn a_killed_server_loses_nothing_that_it_acknowledged(cluster: &mut Cluster, ns: &str) -> Result<()> {
-    /// So many writes are acknowledged before the server is killed.
-    const BEFORE: usize = 40;
     let mut acknowledged = BTreeSet::new();
     for round in 0..3 {
-        let object =
-            |n| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": format!("r{round}-{n}") } });
-        let list = json!({ "apiVersion": "v1", "kind": "List", "items": (0..280).map(object).collect::<Vec<_>>() });
-        let file = cluster.host().dir().join(format!("{ns}-{round}.json"));
-        std::fs::write(&file, list.to_string())?;
-        let mut command = cluster.kubectl_command(&["create", "-n", ns, "-o", "name", "-f"]);
-        let writer = Process::start("writer", command.arg(&file), &file.with_extension("log"))?;
-        let created = || -> Vec<String> {
-            let log = writer.log();
-            // A line counts when it is whole.
-            let whole = log.rfind('\n').map_or("", |end| &log[..end]);
-            whole.lines().filter(|line| line.starts_with("configmap/")).map(str::to_owned).collect()
-        };
-        wait::until(PATIENCE, || (created().len() >= BEFORE).then_some(())).context("nothing is acknowledged")?;
-        cluster.kill("server")?;
-        let count = created().len();
-        ensure!(count < 280, "the server was killed too late");
-        acknowledged.extend(created());
-        cluster.start_server()?;
-        // What is left of the writer's list goes on, or is refused; either is as it says.
-        let rest = writer.wait()?;
-        acknowledged.extend(rest.lines().filter(|line| line.starts_with("configmap/")).map(str::to_owned));
+        acknowledged.extend(write_until_killed(cluster, ns, round)?);
     }
-    let stored = cluster.run(&["get", "-n", ns, "configmaps", "-o", "name"])?;
+    let stored = cluster.run(&["get", "-n", ns, "configmaps,services", "-o", "name"])?;
     let stored: BTreeSet<String> = stored.lines().map(str::to_owned).collect();
     let lost: Vec<_> = acknowledged.difference(&stored).collect();
-    ensure!(
-        acknowledged.len() >= 3 * BEFORE && lost.is_empty(),
-        "of {} acknowledged, lost: {lost:?}",
-        acknowledged.len()
-    );
+    ensure!(lost.is_empty(), "of {} acknowledged, lost: {lost:?}", acknowledged.len());
+    // No address was given twice, whatever was lost between reserving and storing.
+    let services = cluster.list(ns, "services", "")?;
+    let addresses: BTreeSet<&str> =
+        services.iter().filter_map(|service| service["spec"]["clusterIP"].as_str()).collect();
+    ensure!(services.len() > 3 && addresses.len() == services.len(), "{} of {}", addresses.len(), services.len());
     // Everybody finds back to the new server: controllers, scheduler, agent.
     cluster.apply(ns, &hello(1))?;
     cluster.rollout(ns, "hello")
+}
+
+/// Writes many objects, and kills and restarts the server in the middle; what was acknowledged.
+fn write_until_killed(cluster: &mut Cluster, ns: &str, round: usize) -> Result<BTreeSet<String>> {
+    /// So many writes are begun, and so many acknowledged before the server is killed.
+    const ALL: usize = 280;
+    const BEFORE: usize = 40;
+    let object = |n| {
+        let metadata = json!({ "name": format!("r{round}-{n}") });
+        match n % 10 {
+            0 => {
+                json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": { "ports": [{ "port": 80 }] } })
+            }
+            _ => json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata }),
+        }
+    };
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": (0..ALL).map(object).collect::<Vec<_>>() });
+    let file = cluster.host().dir().join(format!("{ns}-{round}.json"));
+    fs::write(&file, list.to_string())?;
+    let mut command = cluster.kubectl_command(&["create", "-n", ns, "-o", "name", "-f"]);
+    let writer = Process::start("writer", command.arg(&file), &file.with_extension("log"))?;
+    let many = || (names_in(&writer.log()).len() >= BEFORE).then_some(());
+    wait::until(PATIENCE, many).with_context(|| format!("too few are acknowledged:\n{}", writer.log()))?;
+    cluster.kill("server")?;
+    ensure!(names_in(&writer.log()).len() < ALL, "the server was killed too late");
+    cluster.start_server()?;
+    // The rest of the list is refused, or written by the new server; either is as it says.
+    Ok(names_in(&writer.wait()?))
+}
+
+/// The names that `kubectl` told, in lines that are whole.
+fn names_in(log: &str) -> BTreeSet<String> {
+    let whole = log.rfind('\n').map_or("", |end| &log[..end]);
+    let named = |line: &&str| line.starts_with("configmap/") || line.starts_with("service/");
+    whole.lines().filter(named).map(str::to_owned).collect()
 }
 
 fn a_watch_from_before_the_server_started_ends_with_410(cluster: &mut Cluster, ns: &str) -> Result<()> {
@@ -220,7 +233,7 @@ fn cleanup_leaves_nothing_on_the_node(cluster: &mut Cluster, ns: &str) -> Result
     }
     let rules = run(&mut cluster.host().command("iptables-save"))?;
     ensure!(!rules.lines().any(|line| line.starts_with("-A")), "rules are left:\n{rules}");
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     let agent = cluster.host().dir().join("agent");
     ensure!(!mounts.contains(agent.to_string_lossy().as_ref()), "mounts are left:\n{mounts}");
     // What is in the API is not the agent's to remove: a new one starts where the old one ended.

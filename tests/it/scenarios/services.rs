@@ -21,6 +21,7 @@ scenarios![
     every_port_leads_to_its_target,
     a_headless_service_has_no_address,
     a_deleted_service_gives_its_address_back,
+    the_agent_shows_what_is_in_the_kernel,
     the_agent_logs_what_the_programs_log;
     alone: an_agent_whose_hooks_cannot_work_says_so
 ];
@@ -259,6 +260,24 @@ fn a_deleted_service_gives_its_address_back(cluster: &Cluster, ns: &str) -> Resu
     }
     cluster.apply(ns, &second)?;
     backends(cluster, &address, 1)
+}
+
+fn the_agent_shows_what_is_in_the_kernel(cluster: &Cluster, ns: &str) -> Result<()> {
+    let address = serve_hello(cluster, ns, 2)?;
+    let mut backends = ready_endpoints(cluster, ns, "hello")?;
+    backends.iter_mut().for_each(|backend| backend.push_str(":8080"));
+    let plane = || Ok::<_, anyhow::Error>(cluster.agent_dump()?["dataplane"].clone());
+    let before = plane()?;
+    let services = before["services"].as_array().context("no services")?;
+    let shown = services.iter().find(|service| service["frontend"] == address).context("the Service is not there")?;
+    let shown: Vec<_> =
+        shown["backends"].as_array().into_iter().flatten().filter_map(|backend| backend.as_str()).collect();
+    ensure!(shown.len() == 2 && backends.iter().all(|backend| shown.contains(&backend.as_str())), "{shown:?}");
+    ask(cluster, From::Node, "tcp", &address, 20)?;
+    let count = |plane: &serde_json::Value| plane["verdicts"]["translated"].as_u64().unwrap_or_default();
+    let (before, after) = (count(&before), count(&plane()?));
+    ensure!(after >= before + 20, "{before} translations became {after}");
+    Ok(())
 }
 
 fn the_agent_logs_what_the_programs_log(cluster: &Cluster, ns: &str) -> Result<()> {

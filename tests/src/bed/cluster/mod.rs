@@ -269,6 +269,15 @@ impl Cluster {
         Ok(())
     }
 
+    /// What the running agent says of itself and of what is in the kernel.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn agent_dump(&self) -> Result<Value> {
+        let text = process::run(&mut self.agent_command(&["dump"], self.host.cgroup())?)?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// The folder of the agent's pinned maps and links.
     pub fn bpffs(&self) -> PathBuf {
         Path::new("/sys/fs/bpf").join(self.host.name())
