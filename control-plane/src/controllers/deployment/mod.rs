@@ -25,6 +25,7 @@ use nodeplane_api::{
 };
 use nodeplane_client::{
     controller::{Apply, Controller, Next, Reconcile},
+    informer::Informer,
     recorder::{Recorder, Severity},
     write::{Hands, Write, WriteError},
 };
@@ -41,20 +42,22 @@ pub use plan::{Plan, plan};
 
 /// Runs the controller until `shutdown`.
 pub async fn run(hands: Hands, caches: Caches, recorder: Recorder, shutdown: CancellationToken) {
-    let (of_sets, of_pods) = (caches.clone(), caches.clone());
+    // What an informer's handlers hold lives as long as the informer: never the informer itself.
+    let of_sets = caches.deployments.clone();
+    let of_pods = (caches.replica_sets.clone(), caches.deployments.clone());
     let controller = Controller::new("deployment", hands)
         .on(&caches.deployments, |deployment: &Deployment| vec![ownership::key_of(&deployment.metadata)])
         .on(&caches.replica_sets, move |set: &ReplicaSet| deployments_of(&of_sets, set))
-        .on(&caches.pods, move |pod: &Pod| recreated_by(&of_pods, pod).into_iter().collect());
+        .on(&caches.pods, move |pod: &Pod| recreated_by(&of_pods.0, &of_pods.1, pod).into_iter().collect());
     controller.run(4, Deployments { caches, recorder }, shutdown).await;
 }
 
 /// The deployment that controls a set; for a set that nobody controls, those that may adopt it.
-fn deployments_of(caches: &Caches, set: &ReplicaSet) -> Vec<Key> {
+fn deployments_of(deployments: &Informer<Deployment>, set: &ReplicaSet) -> Vec<Key> {
     if ownership::controller_of(&set.metadata).is_some() {
         return ownership::controller_key::<Deployment>(&set.metadata).into_iter().collect();
     }
-    caches.deployments.with(|deployments| {
+    deployments.with(|deployments| {
         let here = deployments.values().filter(|deployment| deployment.metadata.namespace == set.metadata.namespace);
         let selecting = here.filter(|deployment| {
             ownership::selector(&deployment.spec.clone().unwrap_or_default().selector)
@@ -65,10 +68,10 @@ fn deployments_of(caches: &Caches, set: &ReplicaSet) -> Vec<Key> {
 }
 
 /// The deployment that waits for this pod to be gone before it makes new ones.
-fn recreated_by(caches: &Caches, pod: &Pod) -> Option<Key> {
-    let set = caches.replica_sets.get(&ownership::controller_key::<ReplicaSet>(&pod.metadata)?)?;
+fn recreated_by(sets: &Informer<ReplicaSet>, deployments: &Informer<Deployment>, pod: &Pod) -> Option<Key> {
+    let set = sets.get(&ownership::controller_key::<ReplicaSet>(&pod.metadata)?)?;
     let key = ownership::controller_key::<Deployment>(&set.metadata)?;
-    let deployment = caches.deployments.get(&key)?;
+    let deployment = deployments.get(&key)?;
     model::recreates(deployment.spec.as_ref()?).then_some(key)
 }
 

@@ -27,6 +27,7 @@ use kube::ResourceExt;
 use nodeplane_api::{kinds::Subresource, meta::Key};
 use nodeplane_client::{
     controller::{Apply, Controller, Next, Reconcile},
+    informer::Informer,
     recorder::{Recorder, Severity},
     write::{Hands, Propagation, Write, WriteError},
 };
@@ -57,21 +58,22 @@ pub async fn run(
     // All nodes are one key: who decides alone cannot give the same range away twice.
     let ranges = Controller::new("pod-cidr", hands.clone()).on(&caches.nodes, |_: &Node| vec![Key::new("", "nodes")]);
     let ranges = ranges.run(1, Ranges { caches: caches.clone(), pod_cidr }, shutdown.clone());
-    let (all, of_pods) = (caches.clone(), caches.clone());
+    // What an informer's handlers hold lives as long as the informer: never the informer itself.
+    let (all, of_pods) = (caches.nodes.clone(), caches.nodes.clone());
     let nodes = Controller::new("node", hands)
         .on(&caches.nodes, |node: &Node| vec![Key::new("", node.name_any())])
         .on(&caches.node_leases, |lease: &Lease| vec![Key::new("", lease.name_any())])
         .on(&caches.pods, move |pod: &Pod| stranded_on(&of_pods, pod).into_iter().collect())
-        .resync(PERIOD, move || all.nodes.with(|nodes| nodes.keys().cloned().collect()));
+        .resync(PERIOD, move || all.with(|nodes| nodes.keys().cloned().collect()));
     let nodes = nodes.run(2, Nodes { caches, recorder, pulses: Mutex::default(), missing: Mutex::default() }, shutdown);
     tokio::join!(ranges, nodes);
 }
 
 /// The node of a pod, if the pod may have to go from there: nearly all changes of pods concern
 /// no node.
-fn stranded_on(caches: &Caches, pod: &Pod) -> Option<Key> {
+fn stranded_on(nodes: &Informer<Node>, pod: &Pod) -> Option<Key> {
     let key = Key::new("", Some(pod_facts::node(pod)).filter(|node| !node.is_empty())?);
-    let stays = caches.nodes.get(&key).is_some_and(|node| !eviction::evicts(&node));
+    let stays = nodes.get(&key).is_some_and(|node| !eviction::evicts(&node));
     (!stays).then_some(key)
 }
 
