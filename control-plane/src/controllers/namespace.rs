@@ -32,34 +32,52 @@ const EMPTYING_POLL: Duration = Duration::from_secs(1);
 const FINALIZER: &str = "kubernetes";
 const CA_FILE: &str = "ca.crt";
 
-/// Runs the controller until `shutdown`. `ca` is the cluster's CA in PEM.
+/// Runs both controllers until `shutdown`. `ca` is the cluster's CA in PEM.
 pub async fn run(hands: Hands, caches: Caches, ca: String, shutdown: CancellationToken) {
-    let controller = Controller::new("namespace", hands)
+    let furnishing = Controller::new("namespace-content", hands.clone())
         .on(&caches.namespaces, |namespace: &Namespace| vec![Key::new("", namespace.name_any())])
         .on(&caches.default_accounts, |account: &ServiceAccount| owner(&account.metadata))
         .on(&caches.root_cas, |map: &ConfigMap| owner(&map.metadata));
-    controller.run(2, Namespaces { caches, ca }, shutdown).await;
+    let emptying = Controller::new("namespace", hands)
+        .on(&caches.namespaces, |namespace: &Namespace| vec![Key::new("", namespace.name_any())]);
+    // Emptying takes its time. Whoever waits for a new namespace to be usable must not wait for that.
+    tokio::join!(
+        furnishing.run(1, Furnishing { caches: caches.clone(), ca }, shutdown.clone()),
+        emptying.run(2, Emptying { caches }, shutdown),
+    );
 }
 
 fn owner(meta: &ObjectMeta) -> Vec<Key> {
     vec![Key::new("", meta.namespace.clone().unwrap_or_default())]
 }
 
-struct Namespaces {
+struct Furnishing {
     caches: Caches,
     ca: String,
 }
 
-impl Reconcile for Namespaces {
+impl Reconcile for Furnishing {
     async fn reconcile(&self, key: &Key, apply: &Apply) -> Result<Next, WriteError> {
-        let Some(namespace) = self.caches.namespaces.get(key) else { return Ok(Next::Wait) };
-        if namespace.metadata.deletion_timestamp.is_some() {
-            return empty(&namespace, key, apply).await;
+        let live = self.caches.namespaces.get(key).filter(|namespace| namespace.metadata.deletion_timestamp.is_none());
+        if live.is_some() {
+            let account = self.caches.default_accounts.get(&Key::new(&key.name, DEFAULT_SERVICE_ACCOUNT));
+            let map = self.caches.root_cas.get(&Key::new(&key.name, ROOT_CA));
+            apply.all(&furnish(&key.name, account.as_deref(), map.as_deref(), &self.ca)).await?;
         }
-        let account = self.caches.default_accounts.get(&Key::new(&key.name, DEFAULT_SERVICE_ACCOUNT));
-        let map = self.caches.root_cas.get(&Key::new(&key.name, ROOT_CA));
-        apply.all(&furnish(&key.name, account.as_deref(), map.as_deref(), &self.ca)).await?;
         Ok(Next::Wait)
+    }
+}
+
+struct Emptying {
+    caches: Caches,
+}
+
+impl Reconcile for Emptying {
+    async fn reconcile(&self, key: &Key, apply: &Apply) -> Result<Next, WriteError> {
+        match self.caches.namespaces.get(key) {
+            Some(namespace) if namespace.metadata.deletion_timestamp.is_some() => empty(&namespace, key, apply).await,
+            _ => Ok(Next::Wait),
+        }
     }
 }
 

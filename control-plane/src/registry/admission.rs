@@ -25,7 +25,7 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// A namespace is usable a moment before its default service account exists: tries, and the
 /// pause between them.
-const DEFAULT_ACCOUNT_TRIES: u32 = 10;
+const DEFAULT_ACCOUNT_TRIES: u32 = 30;
 const DEFAULT_ACCOUNT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Seconds a pod stays on a node that is not ready or not reachable.
