@@ -88,7 +88,14 @@ impl Workspace {
 }
 
 /// The cargo that started us, or the one on `PATH`.
+///
+/// It is not told about this crate: build scripts that look at such variables would run again after a call of cargo by
+/// hand, and again after the next one by us.
 pub(crate) fn cargo(workspace: &Workspace) -> Cmd {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    Cmd::new(program).dir(workspace.root())
+    let about_us = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let about_us: Vec<_> =
+        about_us.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")).collect();
+    let about_us: Vec<_> = about_us.iter().map(String::as_str).collect();
+    Cmd::new(program).dir(workspace.root()).without_env(&about_us)
 }
