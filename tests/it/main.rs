@@ -13,6 +13,7 @@ mod stage;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
+use nodeplane_tests::bed::leftovers;
 
 /// Scenarios mostly wait. A few at a time keep two cores busy; more would only wait for each other.
 const AT_A_TIME: usize = 4;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     if let Some(code) = probe::run_if_asked() {
         return code;
     }
+    leftovers::remove_on_signal().expect("signals can be waited for");
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_A_TIME);
     let stage = stage::Stage::default();

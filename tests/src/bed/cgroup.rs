@@ -69,14 +69,14 @@ pub fn cgroup2_mount() -> Result<PathBuf> {
 /// Ends all processes in the cgroups called `name`, and removes those from every hierarchy.
 pub(super) fn remove(name: &str) -> Result<()> {
     let trees: Vec<PathBuf> = mounts()?.into_iter().map(|(_, mount)| mount.join(name)).collect();
-    for tree in trees.iter().filter(|tree| tree.join("cgroup.kill").exists()) {
-        fs::write(tree.join("cgroup.kill"), "1")?;
-    }
-    for tree in &trees {
-        // A process that was killed is counted for a moment longer.
-        wait::eventually(&format!("{} is empty", tree.display()), KILL_GRACE, || Ok(remove_tree(tree)?))?;
-    }
-    Ok(())
+    let kill_and_remove = || {
+        for killer in trees.iter().map(|tree| tree.join("cgroup.kill")).filter(|killer| killer.exists()) {
+            fs::write(killer, "1")?;
+        }
+        trees.iter().try_for_each(|tree| remove_tree(tree))
+    };
+    // A process that was killed is counted for a moment longer, and another may come in meanwhile.
+    wait::eventually(&format!("cgroup {name} is empty"), KILL_GRACE, || Ok(kill_and_remove()?))
 }
 
 /// The cgroups directly below the roots of all hierarchies.

@@ -102,6 +102,7 @@ impl Host {
 
     /// A command in the host's cgroup but another network namespace, such as a pod's.
     pub fn command_in(&self, netns: &Path, program: impl AsRef<OsStr>) -> Command {
+        leftovers::stop_if_ending();
         let mut command = Command::new("sh");
         // `ip netns exec` would remount /sys and hide the cgroups.
         command

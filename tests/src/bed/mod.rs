@@ -4,7 +4,7 @@ pub mod cgroup;
 pub mod cluster;
 pub mod host;
 pub mod image;
-mod leftovers;
+pub mod leftovers;
 pub mod netns;
 pub mod process;
 pub mod wait;

@@ -8,30 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::Cluster;
-use crate::bed::{image, process};
-
-/// What an engine makes outside the directories that it is given: its key, and empty directories for
-/// plug-ins.
-const TRACES: [&str; 5] = ["/etc/docker/key.json", "/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker"];
-
-/// Those traces that were not there before an engine ran; gone when dropped.
-#[derive(Debug)]
-pub(super) struct Traces(Vec<PathBuf>);
-
-impl Traces {
-    pub(super) fn absent() -> Self {
-        Self(TRACES.iter().map(PathBuf::from).filter(|path| path.symlink_metadata().is_err()).collect())
-    }
-}
-
-impl Drop for Traces {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            // Another engine may have come to use them meanwhile; it makes them again when it needs them.
-            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        }
-    }
-}
+use crate::bed::{image, leftovers, process};
 
 impl Cluster {
     /// Starts (or starts again) the container engine.
@@ -56,7 +33,14 @@ impl Cluster {
         self.answers("dockerd", |cluster| cluster.docker(&["version"]).map(drop))
     }
 
-    pub(super) fn import_image(&self) -> Result<()> {
+    /// Starts the engine for the first time, with the image of the scenarios.
+    pub(super) fn prepare_engine(&mut self) -> Result<()> {
+        leftovers::note_absent_traces(self.host.dir())?;
+        self.start_engine()?;
+        self.import_image()
+    }
+
+    fn import_image(&self) -> Result<()> {
         let tar = self.path("hello.tar");
         image::write_hello(&tar)?;
         let command = r#"CMD ["/hello"]"#;

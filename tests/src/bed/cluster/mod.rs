@@ -15,7 +15,6 @@ use anyhow::{Result, anyhow, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use self::engine::Traces;
 pub use self::kubectl::Answer;
 use super::{
     host::{self, Host},
@@ -46,8 +45,6 @@ pub enum StoreKind {
 pub struct Cluster {
     host: Host,
     store: StoreKind,
-    // After the host: when it goes, the engine is gone.
-    _traces: Traces,
 }
 
 impl Cluster {
@@ -56,14 +53,13 @@ impl Cluster {
     /// # Errors
     /// Names the part that does not come up, with the end of its log.
     pub fn start(store: StoreKind) -> Result<Self> {
-        let mut cluster = Self { _traces: Traces::absent(), host: Host::new()?, store };
+        let mut cluster = Self { host: Host::new()?, store };
         cluster.start_all().map_err(|error| error.context(cluster.host.logs()))?;
         Ok(cluster)
     }
 
     fn start_all(&mut self) -> Result<()> {
-        self.start_engine()?;
-        self.import_image()?;
+        self.prepare_engine()?;
         self.mend()
     }
 
