@@ -167,7 +167,7 @@ pub fn by_api_version(api_version: &str, kind: &str) -> Option<&'static Kind> {
 }
 
 /// The shape functions for a typed struct.
-const fn shape<T: schemars::JsonSchema>() -> Shape {
+pub(crate) const fn shape<T: schemars::JsonSchema>() -> Shape {
     Shape {
         decode: |value| schema::decode(&T::schema_name(), value),
         schema: |generator| generator.subschema_for::<T>(),

@@ -8,10 +8,12 @@
 //! [`k8s_openapi`] (Kubernetes 1.33) are used to check their shape and by every reader.
 
 pub mod columns;
+pub mod documents;
 pub mod kinds;
 pub mod meta;
 pub mod names;
 pub mod patch;
+pub mod protobuf;
 pub mod quantity;
 pub mod schema;
 pub mod selector;

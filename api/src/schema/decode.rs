@@ -56,7 +56,7 @@ impl<'a> Walk<'a> {
             Type::IntOrString if value.is_string() || fits(value, 32) => Ok(()),
             Type::Quantity => self.quantity(value),
             Type::Bytes => self.bytes(value),
-            Type::Time => self.time(value),
+            Type::Time | Type::MicroTime => self.time(value),
             Type::Json => Ok(()),
             _ => Err(self.mismatch(value, kind)),
         }
@@ -203,6 +203,7 @@ impl<'a> Walk<'a> {
             Type::Text | Type::Json => "string".to_owned(),
             Type::Bytes => "[]uint8".to_owned(),
             Type::Time => "v1.Time".to_owned(),
+            Type::MicroTime => "v1.MicroTime".to_owned(),
             Type::Integer(bits) => format!("int{bits}"),
             Type::Number => "float64".to_owned(),
             Type::Bool => "bool".to_owned(),
@@ -220,7 +221,7 @@ fn fill_null(value: &mut Value, kind: &Type) {
     *value = match kind {
         Type::Object(_) | Type::Map(_) => Value::Object(serde_json::Map::new()),
         Type::List(_) => Value::Array(Vec::new()),
-        Type::Text | Type::Bytes | Type::Time => Value::String(String::new()),
+        Type::Text | Type::Bytes | Type::Time | Type::MicroTime => Value::String(String::new()),
         Type::Integer(_) | Type::Number | Type::IntOrString => Value::Number(Number::from(0)),
         Type::Quantity => "0".into(),
         Type::Bool => false.into(),

@@ -6,13 +6,15 @@
 
 mod decode;
 mod lists;
+mod messages;
 mod model;
 
 use serde_json::{Value, json};
 
 pub(crate) use decode::decode;
 pub(crate) use lists::{Patch, Topology};
-pub(crate) use model::{Model, Type};
+pub(crate) use messages::{Message, Slot};
+pub(crate) use model::{Definition, Model, Type, TypeId};
 
 /// Adds to the JSON schema of a definition, such as `io.k8s.api.core.v1.Container`, what
 /// clients need to patch and to apply: `x-kubernetes-patch-merge-key`,

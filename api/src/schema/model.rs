@@ -8,8 +8,11 @@ use std::{
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::lists::{self, Patch};
-use crate::kinds::KINDS;
+use super::{
+    lists::{self, Patch},
+    messages::Message,
+};
+use crate::{documents::DOCUMENTS, kinds::KINDS};
 
 /// Where a definition stands in the [`Model`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +31,10 @@ pub(crate) enum Type {
     Text,
     /// Base64 text.
     Bytes,
-    /// RFC 3339 text.
+    /// RFC 3339 text with whole seconds.
     Time,
+    /// RFC 3339 text with microseconds.
+    MicroTime,
     /// A number with this many bits.
     Integer(u32),
     /// Any number.
@@ -51,6 +56,8 @@ pub(crate) struct Field {
     pub(crate) kind: Type,
     /// What a strategic merge patch does with it.
     pub(crate) patch: Patch,
+    /// Whether JSON always has it.
+    pub(crate) is_required: bool,
 }
 
 /// An object type.
@@ -60,6 +67,8 @@ pub(crate) struct Definition {
     pub(crate) name: String,
     /// Fields by name.
     pub(crate) fields: BTreeMap<String, Field>,
+    /// The same in protobuf; empty for types that have no such form.
+    pub(crate) message: Message,
 }
 
 /// All object types that the served kinds are made of.
@@ -81,6 +90,12 @@ impl Model {
         &self.definitions[id.0]
     }
 
+    /// All definitions.
+    #[cfg(test)]
+    pub(crate) fn definitions(&self) -> &[Definition] {
+        &self.definitions
+    }
+
     /// The definition with this full name.
     pub(crate) fn by_name(&self, name: &str) -> Option<TypeId> {
         self.by_name.get(name).copied()
@@ -88,15 +103,19 @@ impl Model {
 
     fn build() -> Self {
         let mut generator = SchemaSettings::default().into_generator();
-        for kind in KINDS {
-            (kind.shape.schema)(&mut generator);
+        for shape in KINDS.iter().map(|kind| &kind.shape).chain(DOCUMENTS.iter().map(|document| &document.shape)) {
+            (shape.schema)(&mut generator);
         }
         let schemas = generator.take_definitions(false);
         let objects = || schemas.iter().filter(|(_, schema)| schema.get("properties").is_some());
         let by_name: HashMap<String, TypeId> =
             objects().enumerate().map(|(index, (name, _))| (name.clone(), TypeId(index))).collect();
         let definitions = objects()
-            .map(|(name, schema)| Definition { name: name.clone(), fields: fields(name, schema, &by_name) })
+            .map(|(name, schema)| Definition {
+                name: name.clone(),
+                fields: fields(name, schema, &by_name),
+                message: Message::of(short_name(name)).unwrap_or_default(),
+            })
             .collect();
         Self { definitions, by_name }
     }
@@ -105,11 +124,13 @@ impl Model {
 fn fields(definition: &str, schema: &Value, by_name: &HashMap<String, TypeId>) -> BTreeMap<String, Field> {
     let short = short_name(definition);
     let properties = schema["properties"].as_object().into_iter().flatten();
+    let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name));
     properties
         .map(|(name, property)| {
             let rule = lists::FIELDS.iter().find(|(kind, field, ..)| *kind == short && field == name);
             let patch = rule.map_or(Patch::Replace, |(_, _, patch, _)| *patch);
-            (name.clone(), Field { kind: type_of(property, by_name), patch })
+            let field = Field { kind: type_of(property, by_name), patch, is_required: required(name) };
+            (name.clone(), field)
         })
         .collect()
 }
@@ -147,7 +168,8 @@ fn named_type(name: &str, by_name: &HashMap<String, TypeId>) -> Type {
     match name.rsplit('.').next() {
         Some("Quantity") => Type::Quantity,
         Some("IntOrString") => Type::IntOrString,
-        Some("Time" | "MicroTime") => Type::Time,
+        Some("Time") => Type::Time,
+        Some("MicroTime") => Type::MicroTime,
         _ => Type::Json,
     }
 }

@@ -55,7 +55,7 @@ fn aggregated_version(call: &Call) -> Option<&'static str> {
 
 fn document(call: &Call, value: &Value) -> Result<Reply, Status> {
     let codec = Form::of_document(call)?;
-    Ok(Reply::ok(codec.media_type(), codec.encode(value)))
+    Ok(Reply::ok(codec.media_type(), codec.encode(value)?))
 }
 
 /// A document that the client may keep for as long as its tag stays the same.

@@ -10,6 +10,7 @@ pub mod authn;
 pub mod authz;
 pub mod body;
 pub mod call;
+pub mod codec;
 pub mod discovery;
 pub mod fingerprint;
 pub mod in_process;
@@ -152,5 +153,5 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, Statu
 
 fn document(call: &Call, value: &serde_json::Value) -> Result<Reply, Status> {
     let codec = Form::of_document(call)?;
-    Ok(Reply::new(StatusCode::OK, codec.media_type(), codec.encode(value)))
+    Ok(Reply::new(StatusCode::OK, codec.media_type(), codec.encode(value)?))
 }

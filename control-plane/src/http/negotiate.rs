@@ -1,89 +1,12 @@
 //! In which form a client wants to read, and in which form it writes.
 //!
-//! In: `Accept` and `Content-Type`. Out: a [`Form`] for answers and a [`Codec`] for bodies, and
-//! objects as bytes of either. Never looks into objects; another codec is one more variant of
-//! [`Codec`] and its two functions.
+//! In: `Accept` and `Content-Type`. Out: a [`Form`] for answers and a [`Codec`] for bodies.
+//! Never looks into objects.
 
-use bytes::Bytes;
 use http::header;
 use nodeplane_api::status::Status;
-use serde::Serialize;
 
-use super::{body, call::Call};
-
-/// How objects are written as bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codec {
-    /// JSON, newline-framed in watches.
-    Json,
-    /// YAML. Watches are not written in it.
-    Yaml,
-}
-
-/// Media types of all codecs, as error messages list them.
-const MEDIA_TYPES: &[&str] = &["application/json", "application/yaml"];
-
-/// The media type that Go clients write typed objects in.
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
-
-impl Codec {
-    /// The media type of documents.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Yaml => "application/yaml",
-        }
-    }
-
-    fn by_media_type(media_type: &str) -> Option<Self> {
-        match media_type {
-            "application/json" => Some(Self::Json),
-            "application/yaml" => Some(Self::Yaml),
-            _ => None,
-        }
-    }
-
-    /// Writes a document. What is written are values, and values can always be written.
-    pub fn encode(self, document: &impl Serialize) -> Bytes {
-        match self {
-            Self::Json => Bytes::from(serde_json::to_vec(document).unwrap_or_default()),
-            Self::Yaml => Bytes::from(serde_yaml::to_string(document).unwrap_or_default()),
-        }
-    }
-
-    /// Reads a document, and the duplicate fields in it.
-    ///
-    /// # Errors
-    /// What is wrong with the syntax.
-    pub fn decode(self, bytes: &[u8]) -> Result<body::Document, String> {
-        match self {
-            Self::Json => body::from_json(bytes),
-            Self::Yaml => body::from_yaml(bytes),
-        }
-    }
-
-    /// The codec of a request's body; JSON when the client does not say.
-    ///
-    /// # Errors
-    /// 415 for a media type without a codec.
-    pub fn of_body(call: &Call) -> Result<Self, Status> {
-        let content_type = call.header(&header::CONTENT_TYPE);
-        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match media_type.as_str() {
-            "" => Ok(Self::Json),
-            name => Self::by_media_type(name).ok_or_else(|| unsupported(name)),
-        }
-    }
-}
-
-/// 415 for a body in a form without a codec.
-fn unsupported(media_type: &str) -> Status {
-    let mut status = Status::unsupported_media_type(MEDIA_TYPES);
-    if media_type == PROTOBUF {
-        status.message.push_str("; this server does not read protobuf yet, use a client that writes JSON");
-    }
-    status
-}
+use super::{call::Call, codec::Codec};
 
 /// What stands for the objects of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +38,10 @@ impl Form {
     /// # Errors
     /// 406 when there is none.
     pub fn of_answer(call: &Call) -> Result<Self, Status> {
+        Self::among(call, |_| true)
+    }
+
+    fn among(call: &Call, is_possible: impl Fn(&Self) -> bool) -> Result<Self, Status> {
         let accept = call.headers.get_all(header::ACCEPT);
         let mut ranges: Vec<Range<'_>> =
             accept.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(Range::parse).collect();
@@ -123,12 +50,23 @@ impl Form {
         }
         // Stable: equal weights keep the client's order.
         ranges.sort_by(|a, b| b.weight.total_cmp(&a.weight));
-        ranges.iter().find_map(Range::form).ok_or_else(Status::not_acceptable)
+        ranges.iter().filter_map(Range::form).find(is_possible).ok_or_else(Status::not_acceptable)
     }
 
-    /// The form of an answer that is not about objects: shapes are ignored.
+    /// The codec of an answer that is not about objects: such documents are text.
+    ///
+    /// # Errors
+    /// 406 when the client accepts no text.
     pub fn of_document(call: &Call) -> Result<Codec, Status> {
-        Ok(Self::of_answer(call)?.codec)
+        Ok(Self::among(call, |form| form.codec.is_text())?.codec)
+    }
+
+    /// The form of a stream of events.
+    ///
+    /// # Errors
+    /// 406 when the client accepts none that can be streamed.
+    pub fn of_stream(call: &Call) -> Result<Self, Status> {
+        Self::among(call, |form| form.codec.stream_type().is_some())
     }
 }
 
@@ -173,6 +111,8 @@ impl<'a> Range<'a> {
             ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io") => Shape::Metadata(version),
             _ => return None,
         };
-        Some(Form { codec, shape })
+        // Cells of a table are of any type, which protobuf has no message for.
+        let is_possible = codec != Codec::Protobuf || !matches!(shape, Shape::Table(_));
+        is_possible.then_some(Form { codec, shape })
     }
 }

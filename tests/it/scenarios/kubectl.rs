@@ -12,6 +12,7 @@ use super::{hello, objects::CONFIG, pod_names, scenarios, shell_pod};
 
 scenarios![
     apply_twice_is_unchanged_and_prunes_removed_fields,
+    create_makes_objects_without_a_manifest,
     diff_shows_what_apply_would_change,
     dry_run_stores_nothing,
     get_prints_the_columns_of_upstream,
@@ -35,6 +36,30 @@ fn apply_twice_is_unchanged_and_prunes_removed_fields(cluster: &Cluster, ns: &st
     cluster.rollout(ns, "hello")?;
     let second = cluster.apply(ns, &hello(1))?;
     ensure!(second == "deployment.apps/hello unchanged\nservice/hello unchanged\n", "{second}");
+    Ok(())
+}
+
+/// What kubectl makes from flags it sends as protobuf since 1.32.
+fn create_makes_objects_without_a_manifest(cluster: &Cluster, ns: &str) -> Result<()> {
+    let create = |args: &[&str]| cluster.run(&[&["create", "-n", ns], args].concat());
+    for (args, said) in [
+        (&["configmap", "c", "--from-literal=k=v"][..], "configmap/c created\n"),
+        (&["secret", "generic", "s", "--from-literal=password=hunter2"], "secret/s created\n"),
+        (&["serviceaccount", "robot"], "serviceaccount/robot created\n"),
+        (&["service", "clusterip", "web", "--tcp=80:8080"], "service/web created\n"),
+        (&["deployment", "web", "--image=none:1", "--replicas=0", "--port=8080"], "deployment.apps/web created\n"),
+    ] {
+        ensure!(create(args)? == said, "{args:?}");
+    }
+    ensure!(cluster.get_in(ns, "configmap", "c")?["data"] == json!({ "k": "v" }));
+    ensure!(cluster.get_in(ns, "secret", "s")?["data"] == json!({ "password": "aHVudGVyMg==" }));
+    let port = &cluster.get_in(ns, "service", "web")?["spec"]["ports"][0];
+    ensure!(port["port"] == 80 && port["targetPort"] == 8080 && port["name"] == "80-8080", "{port}");
+    let spec = &cluster.get_in(ns, "deployment", "web")?["spec"];
+    ensure!(spec["replicas"] == 0 && spec["template"]["spec"]["containers"][0]["image"] == "none:1", "{spec}");
+    let args = ["create", "-n", ns, "deployment", "Web", "--image=none:1"];
+    let refused = cluster.kubectl(&args)?.failure()?;
+    ensure!(refused.contains("a lowercase RFC 1123 subdomain"), "{refused}");
     Ok(())
 }
 

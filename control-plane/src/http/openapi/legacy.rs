@@ -26,7 +26,7 @@ pub fn document(call: &Call) -> Result<Reply, Status> {
         return Ok(Reply::ok(PROTOBUF, protobuf()));
     }
     let codec = Form::of_document(call)?;
-    Ok(Reply::ok(codec.media_type(), codec.encode(&plain())))
+    Ok(Reply::ok(codec.media_type(), codec.encode(&plain())?))
 }
 
 fn version() -> String {

@@ -17,13 +17,7 @@ use http::{StatusCode, header};
 use nodeplane_api::{kinds::KINDS, status::Status};
 use serde_json::{Map, Value, json};
 
-use super::{
-    call::Call,
-    fingerprint::fingerprint,
-    negotiate::{Codec, Form},
-    platform,
-    reply::Reply,
-};
+use super::{call::Call, codec::Codec, fingerprint::fingerprint, negotiate::Form, platform, reply::Reply};
 
 /// How long a client may keep a document whose address carries its fingerprint, in seconds.
 const YEAR: u32 = 31_536_000;
@@ -129,7 +123,7 @@ impl Documents {
 fn json_only(call: &Call) -> Result<(), Status> {
     match Form::of_document(call)? {
         Codec::Json => Ok(()),
-        Codec::Yaml => Err(Status::not_acceptable()),
+        Codec::Yaml | Codec::Protobuf => Err(Status::not_acceptable()),
     }
 }
 

@@ -156,6 +156,7 @@ impl Ask {
 pub(in crate::http) struct Answer {
     pub(in crate::http) code: u16,
     pub(in crate::http) headers: HeaderMap,
+    pub(in crate::http) bytes: Bytes,
     pub(in crate::http) text: String,
     pub(in crate::http) body: Value,
 }
@@ -163,9 +164,9 @@ pub(in crate::http) struct Answer {
 impl Answer {
     pub(in crate::http) fn of(reply: Reply) -> Self {
         let Body::Whole(bytes) = reply.body else { panic!("a stream") };
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Self { code: reply.status.as_u16(), headers: reply.headers, text, body }
+        Self { code: reply.status.as_u16(), headers: reply.headers, bytes, text, body }
     }
 
     #[track_caller]
@@ -213,6 +214,15 @@ impl Events {
             let piece = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("the watch is silent")?;
             self.rest.extend_from_slice(&piece.unwrap());
         }
+    }
+
+    /// The next bytes, whatever they frame.
+    pub(in crate::http) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.rest.len() < count {
+            let piece = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("the watch is silent");
+            self.rest.extend_from_slice(&piece.expect("the watch ended").unwrap());
+        }
+        self.rest.drain(..count).collect()
     }
 
     pub(in crate::http) async fn next(&mut self) -> (String, Value) {

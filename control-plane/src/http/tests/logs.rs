@@ -106,15 +106,13 @@ async fn pod_with(bed: &Bed, containers: &[&str]) {
 async fn log(bed: &Bed, query: &str) -> Answer {
     let reply = bed.reply(Caller::component("admin"), Ask::new(Method::GET, &format!("{PODS}/a/log{query}"))).await;
     let (code, headers) = (reply.status.as_u16(), reply.headers);
-    let text = match reply.body {
-        Body::Whole(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-        Body::Growing(stream) => {
-            let pieces: Vec<Bytes> = stream.map(Result::unwrap).collect().await;
-            String::from_utf8(pieces.concat()).unwrap()
-        }
+    let bytes = match reply.body {
+        Body::Whole(bytes) => bytes,
+        Body::Growing(stream) => stream.map(Result::unwrap).collect::<Vec<Bytes>>().await.concat().into(),
     };
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Answer { code, headers, text, body }
+    Answer { code, headers, bytes, text, body }
 }
 
 #[tokio::test]

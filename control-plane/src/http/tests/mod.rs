@@ -11,5 +11,6 @@ mod network;
 mod parts;
 mod patching;
 mod platform;
+mod protobuf;
 mod reading;
 mod watching;

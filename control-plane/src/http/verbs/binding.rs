@@ -32,11 +32,11 @@ pub(super) async fn bind(ask: &Ask<'_>) -> Result<Reply, Status> {
     let binding = read(ask)?;
     let edit = |old: &Value| assign(ask, old, &binding).map(|object| Edit { object, warnings: Vec::new() });
     commit::change(ask, Part::Assignment, options.dry_run, edit).await?;
-    Ok(answer::success(ask, StatusCode::CREATED, &Value::Null))
+    answer::success(ask, StatusCode::CREATED, &Value::Null)
 }
 
 fn read(ask: &Ask<'_>) -> Result<Binding, Status> {
-    let mut body = intake::document(ask.call, "Binding")?.value;
+    let mut body = intake::document(ask.call, ("v1", "Binding"))?.value;
     for (field, value) in [("apiVersion", "v1"), ("kind", "Binding")] {
         if body[field].is_null() {
             body[field] = value.into();

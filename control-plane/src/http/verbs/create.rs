@@ -31,7 +31,7 @@ pub(super) async fn create(ask: &Ask<'_>) -> Result<Reply, Status> {
     let created = named(ask, intake.object, options.dry_run).await?;
     let mut warnings = intake.warnings;
     warnings.extend(ask.strategy().warnings(&created));
-    Ok(answer::object(ask, StatusCode::CREATED, &created).with_warnings(&warnings))
+    Ok(answer::object(ask, StatusCode::CREATED, &created)?.with_warnings(&warnings))
 }
 
 /// An object that names a revision was meant for an update.

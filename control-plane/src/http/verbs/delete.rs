@@ -39,14 +39,14 @@ pub(super) enum Outcome {
 pub(super) async fn delete(ask: &Ask<'_>) -> Result<Reply, Status> {
     let options = DeleteOptions::read(ask.call)?;
     let outcome = remove(ask, ask.name(), &options).await?;
-    Ok(match outcome {
+    match outcome {
         Outcome::Gone(object) if ask.strategy().returns_deleted_object() => {
             answer::object(ask, StatusCode::OK, &object)
         }
         Outcome::Gone(object) => answer::success(ask, StatusCode::OK, &details(ask, &object)),
         Outcome::Marked(object) if options.is_legacy_cascade => answer::object(ask, StatusCode::ACCEPTED, &object),
         Outcome::Marked(object) => answer::object(ask, StatusCode::OK, &object),
-    })
+    }
 }
 
 fn details(ask: &Ask<'_>, object: &Value) -> Value {

@@ -25,7 +25,7 @@ pub(super) async fn delete_collection(ask: &Ask<'_>) -> Result<Reply, Status> {
         }
         deletions.try_collect::<()>().await?;
     }
-    Ok(answer::list(ask, &page))
+    answer::list(ask, &page)
 }
 
 async fn one(ask: &Ask<'_>, object: &Object, options: &DeleteOptions) -> Result<(), Status> {

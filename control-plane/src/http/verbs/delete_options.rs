@@ -120,7 +120,7 @@ fn from_query(call: &Call) -> Result<meta_v1::DeleteOptions, Status> {
 }
 
 fn from_body(call: &Call) -> Result<meta_v1::DeleteOptions, Status> {
-    let body = intake::document(call, "DeleteOptions")?.value;
+    let body = intake::document(call, ("v1", "DeleteOptions"))?.value;
     if !matches!(body["kind"].as_str(), None | Some("" | "DeleteOptions")) {
         return Err(Status::bad_request("decoded object cannot be converted to DeleteOptions"));
     }

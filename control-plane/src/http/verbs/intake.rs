@@ -10,7 +10,7 @@ use nodeplane_api::{
 use serde_json::Value;
 
 use super::options::Validation;
-use crate::http::{body::Document, call::Call, negotiate::Codec};
+use crate::http::{body::Document, call::Call, codec::Codec};
 
 /// Bytes of a body that an error message shows.
 const SHOWN: usize = 30;
@@ -28,7 +28,7 @@ pub(super) struct Intake {
 /// # Errors
 /// 400 in upstream's words for a body that is no such object, 415 for one in an unknown form.
 pub(super) fn object(call: &Call, kind: &'static Kind, validation: Validation) -> Result<Intake, Status> {
-    let Document { mut value, duplicates } = document(call, kind.kind)?;
+    let Document { mut value, duplicates } = document(call, (&kind.api_version(), kind.kind))?;
     check_type(&value, kind)?;
     value["apiVersion"] = kind.api_version().into();
     value["kind"] = kind.kind.into();
@@ -38,18 +38,25 @@ pub(super) fn object(call: &Call, kind: &'static Kind, validation: Validation) -
     Ok(Intake { object: decoded.object, warnings })
 }
 
-/// Reads the body as some JSON object; `wanted` is the kind that error messages name.
+/// Reads the body as some object; `wanted` is the `apiVersion` and `kind` of one that does not
+/// name its own.
 ///
 /// # Errors
 /// 400, 415.
-pub(super) fn document(call: &Call, wanted: &str) -> Result<Document, Status> {
+pub(super) fn document(call: &Call, wanted: (&str, &str)) -> Result<Document, Status> {
     let codec = Codec::of_body(call)?;
     let unrecognised = |why: &str| {
         let body = summary(&call.body);
-        Status::bad_request(format!("the object provided is unrecognized (must be of type {wanted}): {why} ({body})"))
+        Status::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): {why} ({body})",
+            wanted.1
+        ))
     };
-    let syntax = |error: String| unrecognised(&format!("couldn't get version/kind; json parse error: {error}"));
-    let document = codec.decode(&call.body).map_err(syntax)?;
+    let syntax = |error: String| match codec {
+        Codec::Protobuf => unrecognised(&error),
+        Codec::Json | Codec::Yaml => unrecognised(&format!("couldn't get version/kind; json parse error: {error}")),
+    };
+    let document = codec.decode(&call.body, wanted).map_err(syntax)?;
     match document.value {
         Value::Object(_) => Ok(document),
         _ => Err(unrecognised("couldn't get version/kind; json parse error: the body is not an object")),

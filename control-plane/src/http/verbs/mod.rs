@@ -47,7 +47,8 @@ use super::{
 /// # Errors
 /// Whatever the client is to read instead of an answer.
 pub async fn serve(api: &Api, permit: &Permit, request: &Request, call: &Call) -> Result<Reply, Status> {
-    let ask = Ask { api, permit, request, call, form: Form::of_answer(call)? };
+    let form = if request.verb == Verb::Watch { Form::of_stream(call)? } else { Form::of_answer(call)? };
+    let ask = Ask { api, permit, request, call, form };
     match (request.subresource, request.verb) {
         (Some(Subresource::Scale), verb) => scale::serve(&ask, verb).await,
         (Some(Subresource::Binding), _) => binding::bind(&ask).await,

@@ -42,7 +42,7 @@ pub(super) async fn patch(ask: &Ask<'_>, part: Part) -> Result<Reply, Status> {
         Ok(Edit { object, warnings })
     };
     let changed = commit::change(ask, part, options.dry_run, edit).await?;
-    Ok(answer::object(ask, StatusCode::OK, &changed.object).with_warnings(&changed.warnings))
+    Ok(answer::object(ask, StatusCode::OK, &changed.object)?.with_warnings(&changed.warnings))
 }
 
 /// Options of a patch; `force` belongs to server-side apply.

@@ -38,7 +38,7 @@ pub(super) async fn serve(ask: &Ask<'_>, verb: Verb) -> Result<Reply, Status> {
         Verb::Patch => change(ask).await?,
         _ => return Err(Status::method_not_allowed()),
     };
-    Ok(answer::object_with(ask, StatusCode::OK, &view(&scaled), columns::SCALE))
+    answer::object_with(ask, StatusCode::OK, &view(&scaled), columns::SCALE)
 }
 
 /// The view of a workload.
@@ -67,7 +67,7 @@ fn view(workload: &Value) -> Value {
 
 async fn replace(ask: &Ask<'_>) -> Result<Value, Status> {
     let options = WriteOptions::read(&ask.call.query, "UpdateOptions")?;
-    let asked = intake::document(ask.call, KIND)?.value;
+    let asked = intake::document(ask.call, ("autoscaling/v1", KIND))?.value;
     let unhandled =
         |why: String| Status::bad_request(format!("{KIND} in version \"v1\" cannot be handled as a {KIND}: {why}"));
     let asked = typed(asked).map_err(unhandled)?;

@@ -31,7 +31,7 @@ pub(super) async fn update(ask: &Ask<'_>, part: Part) -> Result<Reply, Status> {
     let edit = |_: &Value| Ok(Edit { object: asked.clone(), warnings: Vec::new() });
     let changed = commit::change(ask, part, options.dry_run, edit).await?;
     warnings.extend(changed.warnings);
-    Ok(answer::object(ask, StatusCode::OK, &changed.object).with_warnings(&warnings))
+    Ok(answer::object(ask, StatusCode::OK, &changed.object)?.with_warnings(&warnings))
 }
 
 /// Some kinds must be told which state is replaced.

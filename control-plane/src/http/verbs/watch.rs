@@ -13,7 +13,7 @@ use tokio::time::{Instant, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::{EventWriter, include, line},
+    answer::{EventWriter, include},
     ask::Ask,
     options::META_GROUP,
     revision::Wanted,
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     http::{
         call::Query,
-        negotiate::Codec,
+        codec::Codec,
         reply::{BodyError, Reply},
     },
     store::{
@@ -50,31 +50,29 @@ const PIECE: usize = 64 * 1024;
 /// 400 and 422 for parameters, 406 for a form that cannot be streamed, 504 when the cache does
 /// not get fresh enough in time. A revision that is too old is an event of the stream.
 pub(super) async fn watch(ask: &Ask<'_>) -> Result<Reply, Status> {
-    if ask.form.codec != Codec::Json {
-        return Err(Status::not_acceptable());
-    }
+    let stream_type = ask.form.codec.stream_type().ok_or_else(Status::not_acceptable)?;
     let asked = Asked::read(&ask.call.query)?;
     let selection = Selection::read(ask)?;
     let writer = EventWriter { kind: ask.kind(), form: ask.form, include: include(ask), has_headings: false };
     match open(ask, &selection.scope, asked.start).await {
         Ok((initial, watch)) => {
             let stop = ask.api.stop.child_token();
-            Ok(Reply::growing("application/json", Following { asked, selection, writer, stop }.run(initial, watch)))
+            Ok(Reply::growing(stream_type, Following { asked, selection, writer, stop }.run(initial, watch)))
         }
-        Err(StoreError::Compacted { oldest }) => Ok(too_old(asked.start, oldest)),
+        Err(StoreError::Compacted { oldest }) => too_old(ask.form.codec, stream_type, asked.start, oldest),
         Err(error) => Err(ask.refused(error)),
     }
 }
 
 /// A stream of nothing but the news that the revision is gone.
-fn too_old(start: Start, oldest: u64) -> Reply {
+fn too_old(codec: Codec, stream_type: &'static str, start: Start, oldest: u64) -> Result<Reply, Status> {
     let asked = match start {
         Start::After(revision) => revision,
         Start::State(_) | Start::Now => 0,
     };
     let status = Status::expired(format!("too old resource version: {asked} ({oldest})"));
-    let event = line("ERROR", &status.to_object());
-    Reply::growing("application/json", futures::stream::iter([Ok(event)]))
+    let event = codec.encode_event("ERROR", &status.to_object())?;
+    Ok(Reply::growing(stream_type, futures::stream::iter([Ok(event)])))
 }
 
 /// Where a watch starts.
@@ -166,23 +164,23 @@ struct Following {
 
 impl Following {
     fn run(mut self, initial: Vec<Object>, mut watch: Watch) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
-        async_stream::stream! {
+        async_stream::try_stream! {
             let mut ends = std::pin::pin!(sleep(self.asked.within));
             let mut bookmarks = interval_at(Instant::now() + self.asked.bookmark_every, self.asked.bookmark_every);
-            for piece in self.present(&initial, watch.revision()) {
-                yield Ok(piece);
+            for piece in self.present(&initial, watch.revision())? {
+                yield piece;
             }
             drop(initial);
             loop {
                 let event = tokio::select! {
                     event = watch.next_event() => event,
                     _ = bookmarks.tick(), if self.asked.bookmarks => {
-                        yield Ok(self.writer.bookmark(watch.revision(), false));
+                        yield self.writer.bookmark(watch.revision(), false)?;
                         continue;
                     }
                     () = &mut ends => {
                         if self.asked.bookmarks {
-                            yield Ok(self.writer.bookmark(watch.revision(), false));
+                            yield self.writer.bookmark(watch.revision(), false)?;
                         }
                         break;
                     }
@@ -193,34 +191,34 @@ impl Following {
                 let mut next = Some(event);
                 while let Some(event) = next.take() {
                     if let Some((name, object)) = seen(&event, &self.selection) {
-                        piece.extend_from_slice(&self.writer.object(name, &object));
+                        piece.extend_from_slice(&self.writer.object(name, &object)?);
                     }
                     next = if piece.len() < PIECE { watch.try_next_event() } else { None };
                 }
                 if !piece.is_empty() {
-                    yield Ok(piece.freeze());
+                    yield piece.freeze();
                 }
             }
         }
     }
 
     /// The present state as events, in pieces.
-    fn present(&mut self, initial: &[Object], revision: u64) -> Vec<Bytes> {
+    fn present(&mut self, initial: &[Object], revision: u64) -> Result<Vec<Bytes>, Status> {
         let mut pieces = Vec::new();
         let mut piece = BytesMut::new();
         for object in initial.iter().filter(|object| self.selection.matches(&object.value)) {
-            piece.extend_from_slice(&self.writer.object("ADDED", &object.value));
+            piece.extend_from_slice(&self.writer.object("ADDED", &object.value)?);
             if piece.len() >= PIECE {
                 pieces.push(piece.split().freeze());
             }
         }
         if self.asked.marks_initial_end && self.asked.bookmarks {
-            piece.extend_from_slice(&self.writer.bookmark(revision, true));
+            piece.extend_from_slice(&self.writer.bookmark(revision, true)?);
         }
         if !piece.is_empty() {
             pieces.push(piece.freeze());
         }
-        pieces
+        Ok(pieces)
     }
 }
 

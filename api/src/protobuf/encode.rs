@@ -1,0 +1,149 @@
+//! Objects to messages.
+//!
+//! In: values that have the shape of their type. Out: messages, fields in the order of their
+//! numbers and map keys sorted, so that equal objects have equal bytes. What does not fit its type
+//! is left out; such values are never stored.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+
+use super::{MAGIC, wire::Backwards};
+use crate::schema::{Message, Model, Slot, Type, TypeId};
+
+/// The message of an object.
+pub(super) fn message(id: TypeId, object: &Value) -> Vec<u8> {
+    let mut out = Backwards::default();
+    Writer(Model::get()).object(&mut out, id, object);
+    out.finish()
+}
+
+/// The message of a list: `metadata = 1`, `items = 2`.
+pub(super) fn list<'a>(id: TypeId, metadata: &Value, items: impl DoubleEndedIterator<Item = &'a Value>) -> Vec<u8> {
+    let (mut out, writer) = (Backwards::default(), Writer(Model::get()));
+    for item in items.rev() {
+        writer.value(&mut out, 2, &Type::Object(id), item);
+    }
+    let start = out.len();
+    if let Some(list_meta) = writer.0.by_name("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta") {
+        writer.object(&mut out, list_meta, metadata);
+    }
+    out.close(1, out.len() - start);
+    out.finish()
+}
+
+/// A `meta.v1.WatchEvent`: `type = 1`, `object = 2`, a `RawExtension` with `raw = 1`.
+pub(super) fn event(name: &str, object: &[u8]) -> Vec<u8> {
+    let mut out = Backwards::default();
+    out.field(1, object);
+    out.close(2, out.len());
+    out.field(1, name.as_bytes());
+    out.finish()
+}
+
+/// A body around a message: `typeMeta = 1`, `raw = 2`, and an encoding and a type that are empty.
+pub(super) fn body(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
+    let mut out = Backwards::default();
+    out.field(4, &[]);
+    out.field(3, &[]);
+    out.field(2, raw);
+    let start = out.len();
+    out.field(2, kind.as_bytes());
+    out.field(1, api_version.as_bytes());
+    out.close(1, out.len() - start);
+    out.bytes(MAGIC);
+    out.finish()
+}
+
+struct Writer<'a>(&'a Model);
+
+impl Writer<'_> {
+    fn object(&self, out: &mut Backwards, id: TypeId, object: &Value) {
+        let definition = self.0.definition(id);
+        self.slots(out, id, &definition.message, object);
+    }
+
+    fn slots(&self, out: &mut Backwards, id: TypeId, message: &Message, object: &Value) {
+        let fields = &self.0.definition(id).fields;
+        for (number, slot) in message.slots().iter().rev() {
+            match slot {
+                Slot::Field { name, .. } => {
+                    if let (Some(field), Some(value)) = (fields.get(*name), object.get(*name)) {
+                        self.value(out, *number, &field.kind, value);
+                    }
+                }
+                Slot::Inline(inner) => {
+                    let start = out.len();
+                    self.slots(out, id, inner, object);
+                    out.close(*number, out.len() - start);
+                }
+            }
+        }
+    }
+
+    fn value(&self, out: &mut Backwards, number: u32, kind: &Type, value: &Value) {
+        match (kind, value) {
+            (_, Value::Null) => {}
+            (Type::List(of), Value::Array(items)) => {
+                for item in items.iter().rev() {
+                    self.value(out, number, of, item);
+                }
+            }
+            (Type::Map(of), Value::Object(map)) => self.map(out, number, of, map),
+            (Type::Text, Value::String(text)) => out.field(number, text.as_bytes()),
+            (Type::Bytes, Value::String(text)) => out.field(number, &STANDARD.decode(text).unwrap_or_default()),
+            (Type::Bool, Value::Bool(set)) => out.number(number, u64::from(*set)),
+            (Type::Integer(_), Value::Number(n)) => out.number(number, n.as_i64().unwrap_or_default().cast_unsigned()),
+            (Type::Number, Value::Number(n)) => out.double(number, n.as_f64().unwrap_or_default()),
+            (kind, value) => {
+                let start = out.len();
+                self.inside(out, kind, value);
+                out.close(number, out.len() - start);
+            }
+        }
+    }
+
+    /// The inside of a value that is a message.
+    fn inside(&self, out: &mut Backwards, kind: &Type, value: &Value) {
+        match (kind, value) {
+            (Type::Object(id), object) => self.object(out, *id, object),
+            (Type::Quantity, Value::String(text)) => out.field(1, text.as_bytes()),
+            (Type::IntOrString, Value::String(text)) => {
+                out.field(3, text.as_bytes());
+                out.number(2, 0);
+                out.number(1, 1);
+            }
+            (Type::IntOrString, Value::Number(n)) => {
+                out.field(3, &[]);
+                out.number(2, n.as_i64().unwrap_or_default().cast_unsigned());
+                out.number(1, 0);
+            }
+            (Type::Time | Type::MicroTime, Value::String(text)) => {
+                if let Ok(time) = text.parse::<jiff::Timestamp>() {
+                    let nanos = if *kind == Type::Time { 0 } else { time.subsec_nanosecond() / 1000 * 1000 };
+                    out.number(2, i64::from(nanos).cast_unsigned());
+                    out.number(1, time.as_second().cast_unsigned());
+                }
+            }
+            (Type::Json, value) => out.field(1, value.to_string().as_bytes()),
+            _ => {}
+        }
+    }
+
+    fn map(&self, out: &mut Backwards, number: u32, of: &Type, map: &serde_json::Map<String, Value>) {
+        let mut entries: Vec<_> = map.iter().collect();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        for (key, value) in entries.into_iter().rev() {
+            let start = out.len();
+            match (of, value) {
+                // Maps of protobuf hold no lists: a message around the list stands in between.
+                (Type::List(_), _) => {
+                    self.value(out, 1, of, value);
+                    out.close(2, out.len() - start);
+                }
+                _ => self.value(out, 2, of, value),
+            }
+            out.field(1, key.as_bytes());
+            out.close(number, out.len() - start);
+        }
+    }
+}
