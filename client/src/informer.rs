@@ -177,8 +177,9 @@ impl<K: Object> Drop for Informer<K> {
 }
 
 impl<K: Object> Shared<K> {
-    /// Puts `new` in the place of the object with this key, and tells everybody.
-    fn set(&self, key: Key, new: Option<&Arc<K>>) {
+    /// Puts `new` in the place of the object with this key, and tells everybody. `seen` is the
+    /// object that the change came with.
+    fn set(&self, key: Key, new: Option<&Arc<K>>, seen: &K) {
         let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
         let old = {
             let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
@@ -187,6 +188,8 @@ impl<K: Object> Shared<K> {
                 None => objects.remove(&key),
             }
         };
+        // Before the handlers: whoever they wake must find its own write seen.
+        self.see(seen);
         let change = Change { key: &key, old: old.as_ref(), new };
         handlers.iter().for_each(|handler| handler(&change));
         drop(handlers);
@@ -300,12 +303,10 @@ impl<K: Object> Reflection<'_, K> {
             }
             watcher::Event::Apply(object) => {
                 let (key, object) = self.keep(object);
-                self.shared.set(key, Some(&object));
-                self.shared.see(&object);
+                self.shared.set(key, Some(&object), &object);
             }
             watcher::Event::Delete(object) => {
-                self.shared.set(key_of(&object), None);
-                self.shared.see(&object);
+                self.shared.set(key_of(&object), None, &object);
             }
         }
     }

@@ -142,3 +142,30 @@ async fn managed_fields_are_not_kept() {
     until(&informer, &["a=1"]).await;
     assert_eq!(informer.list()[0].metadata.managed_fields, None);
 }
+
+#[tokio::test]
+async fn a_handler_that_is_told_of_a_change_finds_its_revision_seen() {
+    let fake = Fake::default();
+    let informer = start(&fake);
+    timeout(Duration::from_secs(20), informer.ready()).await.unwrap();
+    let unseen: Arc<Mutex<Vec<String>>> = Arc::default();
+    informer.on_change({
+        let (shared, unseen) = (informer.shared.clone(), unseen.clone());
+        move |change| {
+            // A removal is a revision of its own, later than that of the object as it was.
+            let least = match (change.new, change.old) {
+                (Some(new), _) => revision_of(&**new).unwrap(),
+                (None, old) => revision_of(&**old.unwrap()).unwrap() + 1,
+            };
+            if shared.revision.load(Ordering::SeqCst) < least {
+                unseen.lock().unwrap().push(format!("{} at {least}", change.key));
+            }
+        }
+    });
+    put(&fake, "a", "1");
+    put(&fake, "a", "2");
+    until(&informer, &["a=2"]).await;
+    fake.remove(&format!("{MAPS}/a"));
+    until(&informer, &[]).await;
+    assert_eq!(*unseen.lock().unwrap(), Vec::<String>::new());
+}
