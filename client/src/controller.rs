@@ -33,6 +33,8 @@ use crate::{
 const SEEN_DEADLINE: Duration = Duration::from_secs(300);
 /// How soon a key whose writes are not seen yet is looked at again.
 const SEEN_POLL: Duration = Duration::from_millis(100);
+/// How often keys that nobody asks for any more are forgotten.
+const SWEEP_PERIOD: Duration = Duration::from_secs(60);
 
 /// What comes after a reconciliation that went well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,9 +141,8 @@ pub struct Apply {
 impl Apply {
     /// One write; the server's answer.
     pub async fn one(&self, write: &Write) -> Result<Value, WriteError> {
-        let mark = self.mark(write);
         let answer = self.hands.apply(write).await;
-        self.note(write, mark, &answer);
+        self.note(write, &answer);
         answer
     }
 
@@ -160,10 +161,8 @@ impl Apply {
         writes: &[Write],
         mut each: impl FnMut(&Write, &Result<Value, WriteError>),
     ) -> Result<(), (WriteError, usize)> {
-        let Some(first) = writes.first() else { return Ok(()) };
-        let mark = self.mark(first);
         let noted = |write: &Write, answer: &Result<Value, WriteError>| {
-            self.note(write, mark, answer);
+            self.note(write, answer);
             each(write, answer);
         };
         self.hands.apply_in_batches(writes, noted).await
@@ -178,18 +177,16 @@ impl Apply {
         self.views.iter().find(|view| view.reflects(kind))
     }
 
-    /// Taken before a write: a list that begins later shows it.
-    fn mark(&self, write: &Write) -> Option<Mark> {
-        self.view(write.kind()).map(|view| view.mark())
-    }
-
-    fn note(&self, write: &Write, mark: Option<Mark>, answer: &Result<Value, WriteError>) {
-        let (Ok(object), Some(mark), Some(view)) = (answer, mark, self.view(write.kind())) else { return };
+    /// Notes what a write leads to, once it is answered.
+    fn note(&self, write: &Write, answer: &Result<Value, WriteError>) {
+        let (Ok(object), Some(view)) = (answer, self.view(write.kind())) else { return };
         let what = match write {
             Write::Delete { key, uid, .. } if !uid.is_empty() => Sight::Leaving(key.clone(), uid.clone()),
             Write::Create { .. } | Write::Replace { .. } | Write::Merge { .. } => {
                 match meta::resource_version(object) {
-                    Some(revision) => Sight::Revision(revision, mark),
+                    // Marked after the answer: a list that begins while a write is under way may
+                    // still be without it.
+                    Some(revision) => Sight::Revision(revision, view.mark()),
                     None => return,
                 }
             }
@@ -313,6 +310,7 @@ impl<Q: WorkKey> Controller<Q> {
         tokio::select! {
             _ = &mut working => return,
             () = resyncing => {}
+            () = runtime.sweep_now_and_then() => {}
             () = shutdown.cancelled() => {}
         }
         runtime.queue.close();
@@ -386,6 +384,25 @@ impl<Q: WorkKey, R: Reconcile<Q>> Runtime<Q, R> {
             let mut expectations = self.expectations.lock().unwrap_or_else(PoisonError::into_inner);
             expectations.insert(key.clone(), Expectations { open, since: Instant::now() });
         }
+    }
+
+    /// Never returns.
+    async fn sweep_now_and_then(&self) {
+        loop {
+            tokio::time::sleep(SWEEP_PERIOD).await;
+            self.sweep();
+        }
+    }
+
+    /// Forgets what the caches show by now: the key of an object that is gone never comes again to
+    /// be forgotten by itself.
+    fn sweep(&self) {
+        let mut expectations = self.expectations.lock().unwrap_or_else(PoisonError::into_inner);
+        expectations.retain(|_, waiting| {
+            waiting.open.retain(|expected| !expected.is_seen());
+            !waiting.open.is_empty() && waiting.since.elapsed() < SEEN_DEADLINE
+        });
+        expectations.shrink_to_fit();
     }
 
     /// Whether the caches show what was written for this key.

@@ -41,7 +41,7 @@ struct State {
     compacted: u64,
     /// Watches of this collection deliver events up to this revision only.
     held_at: Option<(String, u64)>,
-    /// Lists of these collections wait.
+    /// Lists of these collections, and creations in them, wait.
     withheld: Vec<String>,
     /// Watches of an older epoch end.
     epoch: u64,
@@ -97,12 +97,17 @@ impl Fake {
         self.change(|state| state.held_at = Some((collection.to_owned(), state.revision)));
     }
 
-    /// Lists of a collection are not answered from now on.
+    /// Lists of a collection and creations in it are not answered from now on.
     pub fn withhold(&self, collection: &str) {
         self.change(|state| state.withheld.push(collection.to_owned()));
     }
 
-    /// Watches catch up, and lists are answered.
+    /// Lists of a collection and creations in it are answered again.
+    pub fn answer_again(&self, collection: &str) {
+        self.change(|state| state.withheld.retain(|withheld| withheld != collection));
+    }
+
+    /// Watches catch up, and everything is answered.
     pub fn release(&self) {
         self.change(|state| {
             state.held_at = None;

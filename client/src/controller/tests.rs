@@ -162,3 +162,121 @@ async fn a_resync_looks_again_without_events() {
     shutdown.cancel();
     running.await.unwrap();
 }
+
+fn pod() -> Write {
+    let kind = kinds::by_plural("", "v1", "pods").unwrap();
+    Write::create(kind, &json!({ "metadata": { "generateName": "p-", "namespace": "default" } }))
+}
+
+/// Pods of all namespaces, so that lists have another path than creations; and hands that note
+/// what they must see.
+async fn hands_that_note(fake: &Fake) -> (Arc<Informer<Pod>>, Arc<Apply>) {
+    let pods = Arc::new(Informer::<Pod>::start(Api::all(fake.client()), watcher::Config::default()));
+    tokio::time::timeout(Duration::from_secs(20), pods.ready()).await.unwrap();
+    let view = Cache { group: String::new(), kind: "Pod".to_owned(), informer: pods.clone() };
+    let views: Arc<[Arc<dyn View>]> = [Arc::new(view) as Arc<dyn View>].into();
+    (pods, Arc::new(Apply { hands: Hands::new(fake.client()), views, expected: Mutex::default() }))
+}
+
+impl Apply {
+    fn unseen(&self) -> usize {
+        self.expected.lock().unwrap().iter().filter(|expected| !expected.is_seen()).count()
+    }
+}
+
+async fn until(what: &str, reached: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !reached() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_in_mid_batch_shows_nothing_of_later_batches() {
+    let fake = Fake::default();
+    let (pods, apply) = hands_that_note(&fake).await;
+    let mut notices = pods.subscribe();
+    let writing = tokio::spawn({
+        let (apply, fake) = (apply.clone(), fake.clone());
+        async move {
+            let mut answers = 0;
+            let writes: Vec<_> = (0..7).map(|_| pod()).collect();
+            // After batches of one and two, that of four is sent but not carried out.
+            let each = |_: &Write, _: &Result<Value, WriteError>| {
+                answers += 1;
+                if answers == 3 {
+                    fake.withhold(PODS);
+                }
+            };
+            apply.in_batches(&writes, each).await.map_err(|(error, _)| error)
+        }
+    });
+    until("cache of three", || pods.list().len() == 3).await;
+    fake.disconnect_and_compact();
+    while notices.recv().await.unwrap() != crate::informer::Notice::Relisted {}
+    fake.hold("/api/v1/pods");
+    fake.answer_again(PODS);
+    writing.await.unwrap().unwrap();
+    assert_eq!((fake.count(PODS), pods.list().len()), (7, 3));
+    assert_eq!(apply.unseen(), 4, "a list from before a write counts as if it showed it");
+    fake.release();
+    until("all seen", || apply.unseen() == 0).await;
+}
+
+#[tokio::test]
+async fn a_list_that_begins_while_a_write_is_under_way_does_not_show_it() {
+    let fake = Fake::default();
+    let (pods, apply) = hands_that_note(&fake).await;
+    let mut notices = pods.subscribe();
+    fake.withhold(PODS);
+    let writing = tokio::spawn({
+        let apply = apply.clone();
+        async move { apply.one(&pod()).await }
+    });
+    // Let it be sent.
+    tokio::task::yield_now().await;
+    fake.disconnect_and_compact();
+    while notices.recv().await.unwrap() != crate::informer::Notice::Relisted {}
+    fake.hold("/api/v1/pods");
+    fake.answer_again(PODS);
+    writing.await.unwrap().unwrap();
+    assert_eq!((pods.list().len(), apply.unseen()), (0, 1));
+    fake.release();
+    until("seen", || apply.unseen() == 0).await;
+}
+
+/// Creates one pod for every key.
+struct Once;
+
+impl Reconcile for Once {
+    async fn reconcile(&self, _: &Key, apply: &Apply) -> Result<Next, WriteError> {
+        apply.one(&pod()).await?;
+        Ok(Next::Wait)
+    }
+}
+
+#[tokio::test]
+async fn expectations_of_keys_that_never_come_again_are_forgotten() {
+    let fake = Fake::default();
+    let (pods, apply) = hands_that_note(&fake).await;
+    let runtime = Runtime {
+        name: "once",
+        hands: apply.hands.clone(),
+        views: apply.views.clone(),
+        queue: Arc::new(Queue::new()),
+        expectations: Mutex::default(),
+        reconcile: Once,
+    };
+    fake.hold("/api/v1/pods");
+    for n in 0..3 {
+        runtime.reconcile(&Key::new("default", format!("k{n}"))).await;
+    }
+    let kept = || runtime.expectations.lock().unwrap().len();
+    runtime.sweep();
+    assert_eq!(kept(), 3, "what is not seen yet must be waited for");
+    fake.release();
+    until("cache of three", || pods.list().len() == 3).await;
+    runtime.sweep();
+    assert_eq!(kept(), 0);
+}
