@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::process::Daemon;
 use super::state::{Record, StateDir};
-use super::{engine, etcd, images, members, mounts};
+use super::{engine, etcd, images, members, mounts, traces};
 use crate::setup;
 
 /// Removes the cluster in `state`.
@@ -101,8 +101,12 @@ fn engine_traces(state: &StateDir, record: &Record) -> Result<()> {
     if mounts > 0 {
         println!("unmounted  {mounts} file systems of the engine");
     }
-    for trace in engine::remove_traces(&record.engine_traces)? {
+    let traces = traces::remove(&record.engine_traces)?;
+    for trace in traces.removed {
         println!("removed    {}", trace.display());
+    }
+    for (trace, reason) in traces.kept {
+        println!("kept       {}: {reason}", trace.display());
     }
     Ok(())
 }

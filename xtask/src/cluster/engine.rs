@@ -1,6 +1,6 @@
 //! The container engine: the one that answers, or one that we start for the cluster and take away with it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,9 +12,6 @@ use crate::cmd::{Cmd, find_program};
 
 /// Where clients look for the engine.
 const SOCKET: &str = "/var/run/docker.sock";
-
-/// What an engine makes outside the directories that it is given: its key, and empty directories for plug-ins.
-const TRACES: [&str; 5] = ["/etc/docker", "/etc/docker/key.json", "/opt/containerd", "/run/containerd", "/run/docker"];
 
 /// The cgroup below which our engine puts containers, in every hierarchy.
 pub(crate) const CGROUP: &str = "nodeplane";
@@ -69,26 +66,6 @@ pub(crate) fn start(state: &StateDir) -> Result<()> {
         Ok(answers().then_some(()))
     };
     wait::until("the Docker engine", Duration::from_secs(60), probe).map_err(|error| daemon.explain(&error))
-}
-
-/// Those traces of an engine that are not there, so that they will be ours when they are.
-pub(crate) fn absent_traces() -> Vec<PathBuf> {
-    TRACES.into_iter().map(PathBuf::from).filter(|path| path.symlink_metadata().is_err()).collect()
-}
-
-/// Removes the traces that were absent before our engine ran; gives those that it had left.
-///
-/// # Errors
-/// When one is there and cannot be removed.
-pub(crate) fn remove_traces(ours: &[PathBuf]) -> Result<Vec<&Path>> {
-    let mut removed = Vec::new();
-    for path in ours {
-        let Ok(meta) = path.symlink_metadata() else { continue };
-        let done = if meta.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-        done.with_context(|| format!("cannot remove {}", path.display()))?;
-        removed.push(path.as_path());
-    }
-    Ok(removed)
 }
 
 /// Removes our engine's empty cgroups from every hierarchy; gives how many directories that were.

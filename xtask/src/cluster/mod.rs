@@ -13,6 +13,7 @@ mod mounts;
 pub(crate) mod process;
 pub(crate) mod sample;
 pub(crate) mod state;
+mod traces;
 pub(crate) mod up;
 pub(crate) mod wait;
 

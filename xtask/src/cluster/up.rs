@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::kubectl::Kubectl;
 use super::state::{Record, StateDir};
-use super::{Store, engine, etcd, images, members, sample};
+use super::{Store, engine, etcd, images, members, sample, traces};
 use crate::workspace::{Profile, Workspace};
 use crate::{build, setup};
 
@@ -72,7 +72,7 @@ fn record(state: &StateDir, bin_dir: &Path, store: Store) -> Result<Record> {
         bin_dir: bin_dir.to_owned(),
         store: earlier.as_ref().map_or(store, |earlier| earlier.store),
         is_engine_ours: earlier.as_ref().is_some_and(|earlier| earlier.is_engine_ours) || !engine::answers(),
-        engine_traces: earlier.map_or_else(engine::absent_traces, |earlier| earlier.engine_traces),
+        engine_traces: earlier.map_or_else(traces::absent, |earlier| earlier.engine_traces),
     };
     if record.store != store {
         println!("the cluster in {} keeps its truth in the store that it was made with", state.root().display());
