@@ -30,12 +30,19 @@ pub(crate) fn run(workspace: &Workspace, state: &StateDir, runs: u16) -> Result<
     }
     setup::run(workspace)?;
     build::all(workspace, Profile::Release)?;
-    let measured = measure(workspace, state, runs);
-    let gone = down::run(state);
-    let report = measured?;
-    gone?;
+    let report = both(measure(workspace, state, runs), down::run(state))?;
     println!("\n{report}");
     Ok(())
+}
+
+/// What was measured, when the cluster is gone, too; else every error that there was.
+fn both(measured: Result<String>, gone: Result<()>) -> Result<String> {
+    match (measured, gone) {
+        (Ok(report), Ok(())) => Ok(report),
+        (Ok(report), Err(left)) => Err(left.context(format!("measured, but the cluster is not gone:\n{report}\n"))),
+        (Err(error), Ok(())) => Err(error),
+        (Err(error), Err(left)) => bail!("{error:#}\nand after that: {left:#}"),
+    }
 }
 
 fn measure(workspace: &Workspace, state: &StateDir, runs: u16) -> Result<String> {
@@ -105,4 +112,25 @@ fn restart_server(state: &StateDir, bin_dir: &std::path::Path) -> Result<Duratio
     };
     wait::until_every(Duration::from_millis(1), "/readyz", Duration::from_secs(30), probe)
         .map_err(|error| daemon.explain(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_removal_after_a_failed_measurement_is_told_too() {
+        let error = both(Err(anyhow!("no answer")), Err(anyhow!("a mount stays"))).unwrap_err().to_string();
+        assert_eq!(error, "no answer\nand after that: a mount stays");
+    }
+
+    #[test]
+    fn a_failed_removal_does_not_lose_what_was_measured() {
+        let error = both(Ok("12 ms".to_owned()), Err(anyhow!("a mount stays"))).unwrap_err();
+        let told = format!("{error:#}");
+        assert!(told.contains("12 ms") && told.contains("a mount stays"), "{told}");
+        assert_eq!(both(Ok("12 ms".to_owned()), Ok(())).unwrap(), "12 ms");
+    }
 }
