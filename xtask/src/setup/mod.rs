@@ -4,6 +4,7 @@
 //! found or done. Never: replaces what already works, starts a service, installs from anywhere but Debian and crates.io.
 
 mod apt;
+mod kubectl;
 mod linker;
 mod needs;
 pub(crate) mod os;

@@ -36,7 +36,12 @@ pub(crate) const NEEDS: &[Need] = &[
         find: || program("etcd"),
     },
     Need { what: "etcdctl", why: "looks into etcd", packages: &["etcd-client"], find: || program("etcdctl") },
-    Need { what: "kubectl", why: "drives the cluster", packages: &["kubernetes-client"], find: || program("kubectl") },
+    Need {
+        what: "kubectl",
+        why: "drives the cluster",
+        packages: &["kubernetes-client"],
+        find: super::kubectl::describe,
+    },
     Need { what: "ip", why: "network namespaces of tests", packages: &["iproute2"], find: || program("ip") },
     Need {
         what: "iptables",
