@@ -69,6 +69,8 @@ impl<Q> WorkKey for Q where Q: Clone + Ord + Hash + fmt::Display + Send + Sync +
 trait View: Send + Sync {
     fn reflects(&self, kind: &Kind) -> bool;
     fn ready(&self) -> BoxFuture<'_, ()>;
+    /// Returns when the cache stands still for ever, with its kind.
+    fn ended(&self) -> BoxFuture<'_, &str>;
     fn mark(&self) -> Mark;
     fn has_seen(&self, revision: u64, since: Mark) -> bool;
     /// Whether this very object is gone or on its way out.
@@ -89,6 +91,13 @@ impl<K: Object> View for Cache<K> {
 
     fn ready(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.informer.ready())
+    }
+
+    fn ended(&self) -> BoxFuture<'_, &str> {
+        Box::pin(async {
+            self.informer.ended().await;
+            &*self.kind
+        })
     }
 
     fn mark(&self) -> Mark {
@@ -278,28 +287,25 @@ impl<Q: WorkKey> Controller<Q> {
         self
     }
 
-    /// The queue, for keys from elsewhere.
-    pub fn queue(&self) -> Arc<Queue<Q>> {
-        self.queue.clone()
-    }
-
     /// Waits for all informers and then reconciles with `workers` at once, until `shutdown`.
     /// Reconciliations that run are finished.
+    ///
+    /// # Panics
+    /// When an informer has panicked: its cache stands still, and acting on it would do harm.
     pub async fn run(self, workers: usize, reconcile: impl Reconcile<Q>, shutdown: CancellationToken) {
-        let ready = async {
-            for view in &self.views {
-                view.ready().await;
-            }
-        };
+        let views: Arc<[Arc<dyn View>]> = self.views.into();
+        let frozen = frozen(&views);
+        tokio::pin!(frozen);
         tokio::select! {
-            () = ready => {}
+            _ = futures::future::join_all(views.iter().map(|view| view.ready())) => {}
+            kind = &mut frozen => panic!("controller {}: the informer of {kind} ended", self.name),
             () = shutdown.cancelled() => return,
         }
         info!(controller = self.name, workers, "caches complete, controller starts");
         let runtime = Runtime {
             name: self.name,
             hands: self.hands,
-            views: self.views.into(),
+            views: views.clone(),
             queue: self.queue,
             expectations: Mutex::new(HashMap::new()),
             reconcile,
@@ -311,11 +317,20 @@ impl<Q: WorkKey> Controller<Q> {
             _ = &mut working => return,
             () = resyncing => {}
             () = runtime.sweep_now_and_then() => {}
+            kind = &mut frozen => panic!("controller {}: the informer of {kind} ended", runtime.name),
             () = shutdown.cancelled() => {}
         }
         runtime.queue.close();
         working.await;
         debug!(controller = runtime.name, "controller ended");
+    }
+}
+
+/// Returns when one of the caches stands still for ever, with its kind.
+async fn frozen(views: &[Arc<dyn View>]) -> &str {
+    match views {
+        [] => std::future::pending().await,
+        _ => futures::future::select_all(views.iter().map(|view| view.ended())).await.0,
     }
 }
 

@@ -39,6 +39,8 @@ struct State {
     log: Vec<(u64, String, Value)>,
     /// Watches from before this revision are refused.
     compacted: u64,
+    /// All watches are refused as coming from too old a revision.
+    expires_watches: bool,
     /// Watches of this collection deliver events up to this revision only.
     held_at: Option<(String, u64)>,
     /// Lists of these collections, and creations in them, wait.
@@ -124,6 +126,11 @@ impl Fake {
         });
     }
 
+    /// Whether every watch from now on is refused as coming from too old a revision.
+    pub fn expire_watches(&self, expire: bool) {
+        self.change(|state| state.expires_watches = expire);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap()
     }
@@ -155,7 +162,7 @@ impl Fake {
     }
 
     fn watch(&self, path: String, mut from: u64) -> Response<Answer> {
-        if from < self.state().compacted {
+        if from < self.state().compacted || self.state().expires_watches {
             return reply(410, &status(410, "Expired"));
         }
         let epoch = self.state().epoch;

@@ -10,13 +10,14 @@ use std::{
     collections::HashMap,
     fmt::Debug,
     hash::Hash,
+    pin::pin,
     sync::{
-        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use kube::{
     Api, Resource,
     runtime::{WatchStreamExt, watcher},
@@ -24,7 +25,7 @@ use kube::{
 use nodeplane_api::meta::Key;
 use serde::de::DeserializeOwned;
 use tokio::sync::{broadcast, watch};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 /// How many changed keys a slow subscriber may lag behind before it must look at everything.
 const SUBSCRIBER_LAG: usize = 4096;
@@ -68,7 +69,9 @@ pub struct Informer<K: Object> {
 struct Shared<K> {
     objects: RwLock<Objects<K>>,
     generation: watch::Sender<u64>,
-    notices: broadcast::Sender<Notice>,
+    notices: Mutex<Notices>,
+    /// Whether the task that follows has ended.
+    ended: watch::Sender<bool>,
     /// Locked around every change, so that a handler added meanwhile misses nothing.
     handlers: Mutex<Vec<Handler<K>>>,
     /// The highest `resourceVersion` of any object seen.
@@ -76,6 +79,13 @@ struct Shared<K> {
     lists_begun: AtomicU64,
     /// The number of the newest list that is complete.
     lists_done: AtomicU64,
+}
+
+/// Who is told of changes one by one. Most informers have nobody, and need no memory for it.
+enum Notices {
+    Unheard,
+    Heard(broadcast::Sender<Notice>),
+    Ended,
 }
 
 /// A moment in the life of an informer, to ask later what it has seen since.
@@ -94,14 +104,21 @@ impl<K: Object> Informer<K> {
         let shared = Arc::new(Shared {
             objects: RwLock::default(),
             generation: watch::Sender::new(0),
-            notices: broadcast::Sender::new(SUBSCRIBER_LAG),
+            notices: Mutex::new(Notices::Unheard),
+            ended: watch::Sender::new(false),
             handlers: Mutex::default(),
             revision: AtomicU64::new(0),
             lists_begun: AtomicU64::new(0),
             lists_done: AtomicU64::new(0),
         });
-        let task = tokio::spawn(follow(api, config, trim, shared.clone()));
-        Self { shared, task }
+        let following = {
+            let shared = shared.clone();
+            async move {
+                let _end = End(&shared);
+                follow(api, config, trim, &shared).await;
+            }
+        };
+        Self { task: tokio::spawn(following), shared }
     }
 
     /// Whether the first list is complete.
@@ -113,6 +130,13 @@ impl<K: Object> Informer<K> {
     pub async fn ready(&self) {
         // The sender lives in `self`, so waiting cannot fail.
         let _ = self.shared.generation.subscribe().wait_for(|generation| *generation > 0).await;
+    }
+
+    /// Returns when nothing follows the API server any more, because that or a handler panicked:
+    /// from then on the cache stands still, and nobody should act on it.
+    pub async fn ended(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.shared.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
     /// The object with this key.
@@ -135,9 +159,18 @@ impl<K: Object> Informer<K> {
         self.shared.generation.subscribe()
     }
 
-    /// Which objects change from now on.
+    /// Which objects change from now on. Closed when the informer ends.
     pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
-        self.shared.notices.subscribe()
+        let mut notices = self.shared.notices();
+        match &*notices {
+            Notices::Heard(sender) => sender.subscribe(),
+            Notices::Unheard => {
+                let (sender, receiver) = broadcast::channel(SUBSCRIBER_LAG);
+                *notices = Notices::Heard(sender);
+                receiver
+            }
+            Notices::Ended => broadcast::channel(1).1,
+        }
     }
 
     /// Calls `handler` with every object that is here now and then with every change, in order
@@ -215,14 +248,33 @@ impl<K: Object> Shared<K> {
     fn tell(&self, notice: Notice) {
         // First, so that whoever is woken by the first list's notice finds the informer ready.
         self.generation.send_modify(|generation| *generation += 1);
-        // Nobody subscribed is fine; the generation tells the others.
-        let _ = self.notices.send(notice);
+        if let Notices::Heard(sender) = &*self.notices() {
+            // Nobody listening any more is fine; the generation tells the others.
+            let _ = sender.send(notice);
+        }
+    }
+
+    fn notices(&self) -> MutexGuard<'_, Notices> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn see(&self, object: &K) {
         if let Some(revision) = revision_of(object) {
             self.revision.fetch_max(revision, Ordering::SeqCst);
         }
+    }
+}
+
+/// Tells that the task has ended, however it did.
+struct End<'a, K>(&'a Shared<K>);
+
+impl<K> Drop for End<'_, K> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(kind = std::any::type_name::<K>(), "following the API server ended in a panic");
+        }
+        self.0.ended.send_replace(true);
+        *self.0.notices.lock().unwrap_or_else(PoisonError::into_inner) = Notices::Ended;
     }
 }
 
@@ -260,18 +312,29 @@ fn is_expired(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
 }
 
-async fn follow<K: Object>(api: Api<K>, config: watcher::Config, trim: fn(&mut K), shared: Arc<Shared<K>>) {
+async fn follow<K: Object>(api: Api<K>, config: watcher::Config, trim: fn(&mut K), shared: &Shared<K>) {
+    // Of its own: that of a watcher goes with the watcher.
+    let mut pauses = watcher::DefaultBackoff::default();
     loop {
-        let mut events = watcher(api.clone(), config.clone()).default_backoff().boxed();
-        let mut reflection = Reflection { shared: &shared, collected: Objects::new(), trim };
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => reflection.take(event),
-                Err(error) => {
-                    warn!(kind = std::any::type_name::<K>(), %error, "watch interrupted; trying again");
-                    if is_expired(&error) {
-                        break;
-                    }
+        until_expired(watcher(api.clone(), config.clone()), Reflection { shared, collected: Objects::new(), trim })
+            .await;
+        tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+    }
+}
+
+/// Follows one watcher until its revision is gone.
+async fn until_expired<K: Object>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
+    mut reflection: Reflection<'_, K>,
+) {
+    let mut events = pin!(events.default_backoff());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => reflection.take(event),
+            Err(error) => {
+                warn!(kind = std::any::type_name::<K>(), %error, "watch interrupted; trying again");
+                if is_expired(&error) {
+                    return;
                 }
             }
         }

@@ -42,9 +42,9 @@ enum Verb {
     },
     /// Start a cluster on this machine, with a sample on it, and leave it running (root).
     Up {
-        /// Where the cluster keeps its truth.
-        #[arg(long, value_enum, default_value_t)]
-        store: Store,
+        /// Where the cluster keeps its truth. Without it: where it does already, and a new one in the embedded store.
+        #[arg(long, value_enum)]
+        store: Option<Store>,
         /// Run programs that are quick to build instead of optimised ones.
         #[arg(long)]
         debug: bool,

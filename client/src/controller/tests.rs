@@ -280,3 +280,16 @@ async fn expectations_of_keys_that_never_come_again_are_forgotten() {
     runtime.sweep();
     assert_eq!(kept(), 0);
 }
+
+#[tokio::test]
+async fn a_controller_whose_informer_panicked_does_not_go_on() {
+    let bed = Bed::start();
+    bed.want("1");
+    bed.until("cache of one", |bed| bed.pods.list().len() == 1).await;
+    bed.pods.on_change(|change| assert!(change.new.is_some(), "a handler that panics"));
+    let pod = bed.pods.list()[0].name_any();
+    bed.fake.remove(&format!("{PODS}/{pod}"));
+    let ended = tokio::time::timeout(Duration::from_secs(20), bed.running).await.unwrap();
+    let told = ended.unwrap_err().into_panic();
+    assert_eq!(told.downcast_ref::<String>().unwrap(), "controller pods: the informer of Pod ended");
+}

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
@@ -168,4 +168,52 @@ async fn a_handler_that_is_told_of_a_change_finds_its_revision_seen() {
     fake.remove(&format!("{MAPS}/a"));
     until(&informer, &[]).await;
     assert_eq!(*unseen.lock().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_panicking_informer_does_not_freeze_silently() {
+    let fake = Fake::default();
+    let informer = start(&fake);
+    timeout(Duration::from_secs(20), informer.ready()).await.unwrap();
+    informer.on_change(|change| assert_ne!(change.key.name, "bad"));
+    let mut notices = informer.subscribe();
+    put(&fake, "good", "1");
+    assert_eq!(notices.recv().await.unwrap(), Notice::Changed(Key::new("default", "good")));
+    assert!(timeout(Duration::ZERO, informer.ended()).await.is_err(), "ended without a reason");
+    put(&fake, "bad", "1");
+    timeout(Duration::from_secs(20), informer.ended()).await.unwrap();
+    let closed = Err(broadcast::error::RecvError::Closed);
+    assert_eq!(notices.recv().await, closed);
+    assert_eq!(informer.subscribe().recv().await, closed);
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_refusing_old_revisions_is_not_asked_without_pause() {
+    let fake = Fake::default();
+    put(&fake, "a", "1");
+    fake.expire_watches(true);
+    let began = Instant::now();
+    let informer = start(&fake);
+    while fake.requests().len() < 3 {
+        assert!(began.elapsed() < Duration::from_secs(20), "given up after {:?}", fake.requests());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // At least 0.8 s and 1.6 s before the second and third list.
+    assert!(began.elapsed() >= Duration::from_millis(2400), "three lists within {:?}", began.elapsed());
+    put(&fake, "b", "1");
+    fake.expire_watches(false);
+    until(&informer, &["a=1", "b=1"]).await;
+}
+
+#[tokio::test]
+async fn notices_take_memory_only_when_somebody_listens() {
+    let fake = Fake::default();
+    let informer = start(&fake);
+    put(&fake, "a", "1");
+    until(&informer, &["a=1"]).await;
+    assert!(matches!(*informer.shared.notices(), Notices::Unheard));
+    let (mut one, mut other) = (informer.subscribe(), informer.subscribe());
+    put(&fake, "b", "1");
+    let expected = Ok(Notice::Changed(Key::new("default", "b")));
+    assert_eq!((one.recv().await, other.recv().await), (expected.clone(), expected));
 }

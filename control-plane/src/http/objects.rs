@@ -107,7 +107,7 @@ impl Objects {
 impl Lookup for Objects {
     async fn get(&self, kind: &'static Kind, key: &Key) -> Result<Option<Value>, Status> {
         match self.newest(kind, &key.namespace, &key.name).await {
-            Ok(object) => Ok(Some(Arc::unwrap_or_clone(object.value))),
+            Ok(object) => Ok(Some(object.into_value())),
             Err(status) if status.code == 404 => Ok(None),
             Err(status) => Err(status),
         }

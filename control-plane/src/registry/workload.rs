@@ -38,12 +38,21 @@ pub(super) fn check_selector_and_template(spec: &At<'_>, errors: &mut FieldError
     }
 }
 
-/// Adds what is wrong with a label selector.
+/// Adds what is wrong with the selector of a workload.
 fn check_selector(selector: &At<'_>, errors: &mut FieldErrors) {
     if !selector.is_set() {
         errors.required(selector.path.clone(), "");
         return;
     }
+    check_label_selector(selector, errors);
+    if selector.field("matchLabels").len() + selector.field("matchExpressions").len() == 0 {
+        let words = "empty selector is invalid for deployment";
+        errors.invalid_shown(selector.path.clone(), show_selector(selector.value), words);
+    }
+}
+
+/// Adds what is wrong with a label selector that may be absent or empty.
+pub(super) fn check_label_selector(selector: &At<'_>, errors: &mut FieldErrors) {
     for (key, value) in selector.field("matchLabels").entries() {
         let path = selector.field("matchLabels").path;
         for words in names::qualified(key) {
@@ -55,10 +64,6 @@ fn check_selector(selector: &At<'_>, errors: &mut FieldErrors) {
     }
     for expression in selector.field("matchExpressions").items() {
         check_expression(&expression, errors);
-    }
-    if selector.field("matchLabels").len() + selector.field("matchExpressions").len() == 0 {
-        let words = "empty selector is invalid for deployment";
-        errors.invalid_shown(selector.path.clone(), show_selector(selector.value), words);
     }
 }
 

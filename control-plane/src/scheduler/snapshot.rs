@@ -1,52 +1,75 @@
 //! The cluster at one moment, as decisions see it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
+use nodeplane_api::meta::Key;
 
-use super::resources::{self, Amounts};
-use crate::controllers::pod_facts;
+use super::{
+    pod_info::PodInfo,
+    resources::{self, Amounts},
+};
 
-/// All nodes with their pods, in the order of the nodes' names.
-pub struct Snapshot {
-    /// The nodes.
-    pub nodes: Vec<NodeFacts>,
+/// Labels of namespaces, by name.
+pub(super) type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
+
+/// All nodes with their pods, in the order of the nodes' names. It shares what it shows with the
+/// [`super::cluster::Cluster`] that it was taken from, and does not change with it.
+#[derive(Clone, Default)]
+pub(super) struct Snapshot {
+    pub(super) nodes: Vec<Arc<NodeInfo>>,
+    pub(super) namespaces: Arc<Namespaces>,
 }
 
-/// A node and what runs there.
-pub struct NodeFacts {
-    /// The node.
-    pub node: Arc<Node>,
+/// A node and what runs there, with the sums that decisions need.
+#[derive(Clone)]
+pub(super) struct NodeInfo {
+    pub(super) node: Arc<Node>,
     /// Pods that are bound to it and have not ended.
-    pub pods: Vec<Arc<Pod>>,
+    pub(super) pods: BTreeMap<Key, Arc<PodInfo>>,
     /// What it can give.
     pub(super) allocatable: Amounts,
     /// What its pods ask for.
     pub(super) requested: Amounts,
+    /// The same, with something for containers that ask for nothing.
+    pub(super) assumed: Amounts,
 }
 
-impl Snapshot {
-    /// The cluster with these nodes and pods. Pods that are not bound, that have ended, or whose
-    /// node is not there, do not count.
-    pub fn new(nodes: Vec<Arc<Node>>, pods: impl IntoIterator<Item = Arc<Pod>>) -> Self {
-        let mut by_node: HashMap<String, Vec<Arc<Pod>>> = HashMap::new();
-        for pod in pods {
-            let node = pod_facts::node(&pod);
-            if !node.is_empty() && !pod_facts::is_finished(&pod) {
-                by_node.entry(node.to_owned()).or_default().push(pod);
-            }
+impl NodeInfo {
+    pub(super) fn new(node: Arc<Node>) -> Self {
+        Self {
+            allocatable: resources::allocatable(&node),
+            node,
+            pods: BTreeMap::new(),
+            requested: Amounts::new(),
+            assumed: Amounts::new(),
         }
-        let facts = nodes.into_iter().map(|node| {
-            let pods = by_node.remove(&node.name_any()).unwrap_or_default();
-            let mut requested = Amounts::new();
-            for pod in &pods {
-                resources::add(&mut requested, &resources::requests(pod));
-            }
-            NodeFacts { allocatable: resources::allocatable(&node), requested, node, pods }
-        });
-        let mut nodes: Vec<_> = facts.collect();
-        nodes.sort_by_key(|facts| facts.node.name_any());
-        Self { nodes }
+    }
+
+    /// Changes the node under its pods.
+    pub(super) fn set_node(&mut self, node: Arc<Node>) {
+        self.allocatable = resources::allocatable(&node);
+        self.node = node;
+    }
+
+    /// Adds a pod that is not here.
+    pub(super) fn add(&mut self, pod: Arc<PodInfo>) {
+        resources::add(&mut self.requested, &pod.requests);
+        resources::add(&mut self.assumed, &pod.assumed);
+        self.pods.insert(pod.key.clone(), pod);
+    }
+
+    /// Removes a pod, if it is here.
+    pub(super) fn remove(&mut self, key: &Key) {
+        if let Some(pod) = self.pods.remove(key) {
+            resources::subtract(&mut self.requested, &pod.requests);
+            resources::subtract(&mut self.assumed, &pod.assumed);
+        }
+    }
+
+    /// The node's value of a label.
+    pub(super) fn label(&self, key: &str) -> Option<&str> {
+        self.node.labels().get(key).map(String::as_str)
     }
 }

@@ -12,12 +12,9 @@ use super::Entry;
 /// One object as of one revision. Cloning shares the key and the value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// The whole key in the store.
-    pub key: Arc<str>,
-    /// Revision of the write that made this value.
-    pub revision: u64,
-    /// The object with `metadata.resourceVersion` set to the revision.
-    pub value: Arc<Value>,
+    key: Arc<str>,
+    revision: u64,
+    value: Arc<Value>,
 }
 
 /// The bytes under a key are no Kubernetes object.
@@ -47,6 +44,37 @@ impl Object {
         }
         set_revision(&mut value, revision);
         Ok(Self { key, revision, value: Arc::new(value) })
+    }
+
+    /// The whole key in the store.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Revision of the write that made this object.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The object as clients see it: `metadata.resourceVersion` is the revision.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// As [`Object::value`], for a caller who changes it.
+    pub fn into_value(self) -> Value {
+        Arc::unwrap_or_clone(self.value)
+    }
+
+    /// The key as the cache keeps it, without a copy.
+    pub(super) fn shared_key(&self) -> Arc<str> {
+        self.key.clone()
+    }
+
+    /// Whether both stand for the same content in memory.
+    #[cfg(test)]
+    pub(super) fn shares_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.value, &other.value)
     }
 
     /// The same content under another revision, as the last event of a deleted object shows it.

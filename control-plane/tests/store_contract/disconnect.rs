@@ -80,7 +80,7 @@ async fn watches_go_on_after_etcd_was_killed() {
         assert_eq!(event.expect("the watch ends").revision, expected);
     }
     let list = cache.list("/r/", None, Freshness::Newest).await.unwrap();
-    assert_eq!((list.revision, list.objects[0].revision), (newest, newest));
+    assert_eq!((list.revision, list.objects[0].revision()), (newest, newest));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +92,7 @@ async fn revisions_of_others_do_not_keep_consistent_reads_waiting() {
     let ours = store.create("/r/a", text("{}")).await.unwrap();
     let theirs = store.create("/elsewhere", text("x")).await.unwrap();
     let (list, mut watch) = cache.list_and_watch("/r/", Freshness::Newest).await.unwrap();
-    assert_eq!((list.objects[0].revision, list.revision), (ours, theirs));
+    assert_eq!((list.objects[0].revision(), list.revision), (ours, theirs));
     let next = store.update("/r/a", text("{}"), ours).await.unwrap();
     let event = tokio::time::timeout(DEADLINE, watch.next_event()).await.unwrap().unwrap();
     assert_eq!(event.revision, next);

@@ -30,3 +30,12 @@ pub(crate) enum Store {
     /// A real etcd, started for the cluster on loopback.
     Etcd,
 }
+
+impl std::fmt::Display for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Embedded => "the embedded store",
+            Self::Etcd => "etcd",
+        })
+    }
+}

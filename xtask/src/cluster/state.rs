@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Store;
@@ -88,8 +88,16 @@ impl StateDir {
     /// Makes the directories that processes expect.
     ///
     /// # Errors
-    /// When one cannot be made.
+    /// When one cannot be made, or others' files lie where a cluster's would: `down` could not tell them apart.
     pub(crate) fn prepare(&self) -> Result<()> {
+        if self.record()?.is_none()
+            && let Some(used) = self.contents().into_iter().find(|dir| !is_empty(dir))
+        {
+            bail!(
+                "{} is in use and no `up` made it; `--state-dir` names another place for the cluster",
+                used.display()
+            );
+        }
         for dir in [self.server(), self.agent(), self.root.join("log"), self.run()] {
             std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         }
@@ -133,9 +141,27 @@ impl StateDir {
     }
 }
 
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_others_use_does_not_become_a_clusters() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path()).unwrap();
+        std::fs::create_dir(dir.path().join("log")).unwrap();
+        state.prepare().expect("an empty directory is nobody's");
+        std::fs::write(dir.path().join("log/syslog"), "theirs").unwrap();
+        let told = state.prepare().unwrap_err().to_string();
+        assert!(told.starts_with(&format!("{}/log is in use and no `up` made it", dir.path().display())), "{told}");
+        let record = Record { bin_dir: "/b".into(), store: Store::Etcd, is_engine_ours: true, engine_traces: vec![] };
+        state.write_record(&record).unwrap();
+        state.prepare().expect("with a record, it is the cluster's own");
+    }
 
     #[test]
     fn a_record_is_found_again_and_its_absence_is_no_error() {

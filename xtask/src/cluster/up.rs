@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::kubectl::Kubectl;
 use super::state::{Record, StateDir};
@@ -17,8 +17,9 @@ use crate::{build, setup};
 ///
 /// # Errors
 /// When a step fails; the message names the log to read.
-pub(crate) fn run(workspace: &Workspace, state: &StateDir, store: Store, profile: Profile) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, state: &StateDir, store: Option<Store>, profile: Profile) -> Result<()> {
     setup::require_root("make pods' networks and load BPF programs")?;
+    let store = choose_store(state, store)?;
     let kubectl = Kubectl::new(state);
     if is_running(state) && kubectl.is_ready() {
         println!("the cluster in {} is already running", state.root().display());
@@ -65,18 +66,31 @@ pub(crate) fn start(state: &StateDir, bin_dir: &Path, store: Store) -> Result<()
     step("node ready", || members::await_node(state).map(drop))
 }
 
+/// The store of the cluster in `state`, or the one that a new cluster gets.
+///
+/// # Errors
+/// When another one is wanted than the cluster has: objects do not move from one to the other.
+fn choose_store(state: &StateDir, wanted: Option<Store>) -> Result<Store> {
+    let Some(present) = state.record()?.map(|record| record.store) else { return Ok(wanted.unwrap_or_default()) };
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != present) {
+        bail!(
+            "the cluster in {0} keeps its truth in {present} and cannot change to {wanted}: `cargo xtask down \
+             --state-dir {0}` takes it away, or `--state-dir` names another place",
+            state.root().display(),
+        );
+    }
+    Ok(present)
+}
+
 /// Written before anything is started, so that `down` finds even half a cluster.
 fn record(state: &StateDir, bin_dir: &Path, store: Store) -> Result<Record> {
     let earlier = state.record()?;
     let record = Record {
         bin_dir: bin_dir.to_owned(),
-        store: earlier.as_ref().map_or(store, |earlier| earlier.store),
+        store,
         is_engine_ours: earlier.as_ref().is_some_and(|earlier| earlier.is_engine_ours) || !engine::answers(),
         engine_traces: earlier.map_or_else(traces::absent, |earlier| earlier.engine_traces),
     };
-    if record.store != store {
-        println!("the cluster in {} keeps its truth in the store that it was made with", state.root().display());
-    }
     state.write_record(&record)?;
     Ok(record)
 }
@@ -98,4 +112,45 @@ fn print_next_steps(state: &StateDir) {
     println!("  kubectl scale deployment/hello --replicas=5");
     println!("  curl http://$(kubectl get service hello --output jsonpath={{.spec.clusterIP}})/");
     println!("\nlogs are in {}; `cargo xtask down` takes everything away again", state.root().join("log").display());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster_with(store: Store) -> (tempfile::TempDir, StateDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path()).unwrap();
+        state.prepare().unwrap();
+        let record = Record { bin_dir: "/b".into(), store, is_engine_ours: false, engine_traces: Vec::new() };
+        state.write_record(&record).unwrap();
+        (dir, state)
+    }
+
+    #[test]
+    fn another_store_for_a_cluster_that_has_one_is_refused() {
+        let (dir, state) = cluster_with(Store::Embedded);
+        let told = choose_store(&state, Some(Store::Etcd)).unwrap_err().to_string();
+        let place = dir.path().display();
+        let begin = format!("the cluster in {place} keeps its truth in the embedded store and cannot change to etcd");
+        assert!(told.starts_with(&begin), "{told}");
+        assert!(told.contains(&format!("`cargo xtask down --state-dir {place}`")), "{told}");
+        let (_dir, state) = cluster_with(Store::Etcd);
+        assert!(choose_store(&state, Some(Store::Embedded)).is_err());
+    }
+
+    #[test]
+    fn without_a_word_a_cluster_keeps_its_store() {
+        let (_dir, state) = cluster_with(Store::Etcd);
+        assert_eq!(choose_store(&state, None).unwrap(), Store::Etcd);
+        assert_eq!(choose_store(&state, Some(Store::Etcd)).unwrap(), Store::Etcd);
+    }
+
+    #[test]
+    fn a_new_cluster_gets_the_store_that_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path()).unwrap();
+        assert_eq!(choose_store(&state, Some(Store::Etcd)).unwrap(), Store::Etcd);
+        assert_eq!(choose_store(&state, None).unwrap(), Store::Embedded);
+    }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: form, lints, laws of the house, and the dependencies' licences.
 //!
-//! Out: the first failing check's own words. Never: changes a file.
+//! Out: the first failing check's own words. What the checks need is installed and built as by `setup` and `build`;
+//! never: changes a source.
 
 mod laws;
 

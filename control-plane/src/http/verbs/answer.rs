@@ -7,10 +7,13 @@ use nodeplane_api::{columns::Column, kinds::Kind, status::Status};
 use serde_json::{Value, json};
 
 use super::{ask::Ask, list::Page};
-use crate::http::{
-    negotiate::{Form, Shape},
-    reply::Reply,
-    table::{self, Include},
+use crate::{
+    http::{
+        negotiate::{Form, Shape},
+        reply::Reply,
+        table::{self, Include},
+    },
+    store::object::Object,
 };
 
 /// An answer about one object of the path's kind.
@@ -44,18 +47,18 @@ pub(super) fn list(ask: &Ask<'_>, page: &Page) -> Result<Reply, Status> {
     let bytes = match ask.form.shape {
         Shape::Object => {
             let named = (ask.kind().api_version(), ask.kind().kind);
-            codec.encode_list((&named.0, named.1), &page.metadata(), page.objects.iter().map(|o| &*o.value))?
+            codec.encode_list((&named.0, named.1), &page.metadata(), page.objects.iter().map(Object::value))?
         }
         Shape::Metadata(version) => {
             let named = (format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
-            let items: Vec<Value> = page.objects.iter().map(|o| table::metadata_of(version, &o.value)).collect();
+            let items: Vec<Value> = page.objects.iter().map(|o| table::metadata_of(version, o.value())).collect();
             codec.encode_list((&named.0, named.1), &page.metadata(), items.iter())?
         }
         Shape::Table(version) => {
             let (include, now) = (include(ask), Timestamp::now());
             let mut table = table::table(ask.kind().columns, version, &page.metadata(), true);
             table["rows"] =
-                page.objects.iter().map(|o| table::row(ask.kind().columns, version, &o.value, include, now)).collect();
+                page.objects.iter().map(|o| table::row(ask.kind().columns, version, o.value(), include, now)).collect();
             codec.encode(&table)?
         }
     };

@@ -52,9 +52,9 @@ pub(super) async fn change(
 ) -> Result<Changed, Status> {
     for tries in 0..TRIES {
         let old = ask.api.objects.newest(ask.kind(), ask.namespace(), ask.name()).await?;
-        let Edit { object, mut warnings } = edit(&old.value)?;
+        let Edit { object, mut warnings } = edit(old.value())?;
         check_preconditions(ask, &object, &old)?;
-        let object = part.prepare(ask, object, &old.value);
+        let object = part.prepare(ask, object, old.value());
         match put(ask, part, object, &old, dry_run).await {
             Ok(object) => {
                 warnings.extend(ask.strategy().warnings(&object));
@@ -79,11 +79,11 @@ enum Failure {
 /// A revision or uid in the object must be the one that is stored.
 fn check_preconditions(ask: &Ask<'_>, object: &Value, old: &Object) -> Result<(), Status> {
     let kind = ask.kind();
-    metadata::check_uid(object, &old.value, kind, &old.key)?;
+    metadata::check_uid(object, old.value(), kind, old.key())?;
     match meta::text(object, "resourceVersion") {
         "" | "0" => Ok(()),
         text => match revision::parse(text) {
-            Ok(wanted) if wanted == old.revision => Ok(()),
+            Ok(wanted) if wanted == old.revision() => Ok(()),
             Ok(_) => Err(Status::stale(kind, ask.name())),
             Err(why) => Err(Status::bad_request(why)),
         },
@@ -94,9 +94,9 @@ fn check_preconditions(ask: &Ask<'_>, object: &Value, old: &Object) -> Result<()
 async fn put(ask: &Ask<'_>, part: Part, mut object: Value, old: &Object, dry_run: bool) -> Result<Value, Failure> {
     let strategy = ask.strategy();
     if part.allocates() {
-        strategy.allocate(&mut object, Some(&old.value), dry_run).await.map_err(Failure::Refused)?;
+        strategy.allocate(&mut object, Some(old.value()), dry_run).await.map_err(Failure::Refused)?;
     }
-    let outcome = match part.validate(ask, &object, &old.value) {
+    let outcome = match part.validate(ask, &object, old.value()) {
         Ok(()) => store(ask, &object, old, dry_run).await,
         Err(status) => Err(Failure::Refused(status)),
     };
@@ -104,15 +104,15 @@ async fn put(ask: &Ask<'_>, part: Part, mut object: Value, old: &Object, dry_run
         return outcome;
     }
     match &outcome {
-        Ok(stored) if part.allocates() => strategy.release(&old.value, Some(stored)).await,
+        Ok(stored) if part.allocates() => strategy.release(old.value(), Some(stored)).await,
         Err(Failure::Store(error)) if !knows_outcome(error) => {}
         // Somebody else may have reserved the same for the same object, and be through with it.
         Err(Failure::Store(StoreError::Conflict { current })) if part.allocates() => {
             if let Ok(current) = Object::decode(current) {
-                strategy.release(&object, Some(&current.value)).await;
+                strategy.release(&object, Some(current.value())).await;
             }
         }
-        Err(_) if part.allocates() => strategy.release(&object, Some(&old.value)).await,
+        Err(_) if part.allocates() => strategy.release(&object, Some(old.value())).await,
         _ => {}
     }
     outcome
@@ -123,10 +123,10 @@ async fn store(ask: &Ask<'_>, object: &Value, old: &Object, dry_run: bool) -> Re
         return remove(ask, object, old, dry_run).await;
     }
     // What changes nothing is not written: revisions stand for changes.
-    if dry_run || *object == *old.value {
+    if dry_run || object == old.value() {
         return Ok(object.clone());
     }
-    ask.api.objects.update(&old.key, object.clone(), old.revision).await.map_err(Failure::Store)
+    ask.api.objects.update(old.key(), object.clone(), old.revision()).await.map_err(Failure::Store)
 }
 
 /// Whether a change took away the last thing that held an object on its way out.
@@ -138,9 +138,9 @@ fn may_go(ask: &Ask<'_>, object: &Value) -> bool {
 
 async fn remove(ask: &Ask<'_>, object: &Value, old: &Object, dry_run: bool) -> Result<Value, Failure> {
     if !dry_run {
-        match ask.api.objects.delete(&old.key, old.revision).await {
+        match ask.api.objects.delete(old.key(), old.revision()).await {
             // Somebody else was faster, with the same outcome.
-            Ok(_) | Err(StoreError::NotFound) => ask.strategy().release(&old.value, None).await,
+            Ok(_) | Err(StoreError::NotFound) => ask.strategy().release(old.value(), None).await,
             Err(error) => return Err(Failure::Store(error)),
         }
     }

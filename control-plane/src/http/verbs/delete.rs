@@ -77,7 +77,7 @@ pub(super) async fn remove(ask: &Ask<'_>, name: &str, options: &DeleteOptions) -
 }
 
 fn check_preconditions(ask: &Ask<'_>, old: &Object, options: &DeleteOptions) -> Result<(), Status> {
-    let (uid, revision) = (meta::uid(&old.value), meta::text(&old.value, "resourceVersion"));
+    let (uid, revision) = (meta::uid(old.value()), meta::text(old.value(), "resourceVersion"));
     let why = match (&options.uid, &options.revision) {
         (Some(wanted), _) if wanted != uid => format!(
             "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
@@ -89,7 +89,7 @@ fn check_preconditions(ask: &Ask<'_>, old: &Object, options: &DeleteOptions) -> 
         ),
         _ => return Ok(()),
     };
-    let (kind, name) = (ask.kind(), meta::name(&old.value));
+    let (kind, name) = (ask.kind(), meta::name(old.value()));
     let mut status = Status::conflict(kind, name, &why);
     // Upstream names the kind here, not the resource.
     status.message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified_kind());
@@ -99,20 +99,20 @@ fn check_preconditions(ask: &Ask<'_>, old: &Object, options: &DeleteOptions) -> 
 
 /// Removes or marks, against the revision that was read.
 async fn once(ask: &Ask<'_>, old: &Object, options: &DeleteOptions) -> Result<Outcome, StoreError> {
-    let marked = mark(ask, &old.value, options, Timestamp::now());
+    let marked = mark(ask, old.value(), options, Timestamp::now());
     let has_finalizers = marked["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
     let objects = &ask.api.objects;
     if !has_finalizers && ask.strategy().is_deletion_complete(&marked) {
         if !options.dry_run {
-            objects.delete(&old.key, old.revision).await?;
-            ask.strategy().release(&old.value, None).await;
+            objects.delete(old.key(), old.revision()).await?;
+            ask.strategy().release(old.value(), None).await;
         }
         return Ok(Outcome::Gone(marked));
     }
-    if options.dry_run || marked == *old.value {
+    if options.dry_run || marked == *old.value() {
         return Ok(Outcome::Marked(marked));
     }
-    objects.update(&old.key, marked, old.revision).await.map(Outcome::Marked)
+    objects.update(old.key(), marked, old.revision()).await.map(Outcome::Marked)
 }
 
 /// The object as it is once the deletion has begun. A later deletion can only shorten the time

@@ -29,7 +29,7 @@ pub(super) async fn delete_collection(ask: &Ask<'_>) -> Result<Reply, Status> {
 }
 
 async fn one(ask: &Ask<'_>, object: &Object, options: &DeleteOptions) -> Result<(), Status> {
-    match delete::remove(ask, meta::name(&object.value), options).await {
+    match delete::remove(ask, meta::name(object.value()), options).await {
         Err(status) if status.code != 404 => Err(status),
         _ => Ok(()),
     }

@@ -17,5 +17,5 @@ pub(super) async fn get(ask: &Ask<'_>) -> Result<Reply, Status> {
         Wanted::Any => objects.cached(kind, ask.namespace(), ask.name(), Freshness::Any).await?,
         Wanted::At(revision) => objects.cached(kind, ask.namespace(), ask.name(), Freshness::AtLeast(revision)).await?,
     };
-    answer::object(ask, StatusCode::OK, &object.value)
+    answer::object(ask, StatusCode::OK, object.value())
 }

@@ -69,11 +69,11 @@ fn cut(list: List, selection: &Selection, limit: Option<usize>) -> Page {
     let List { objects, revision } = list;
     let mut chosen: Vec<Object> = match selection.is_everything() {
         true => objects,
-        false => objects.into_iter().filter(|object| selection.matches(&object.value)).collect(),
+        false => objects.into_iter().filter(|object| selection.matches(object.value())).collect(),
     };
     let mut page = Page { objects: Vec::new(), revision, next: None, remaining: None };
     if let Some(limit) = limit.filter(|limit| chosen.len() > *limit) {
-        page.next = chosen[..limit].last().map(|o| Place::after(&o.key, &selection.collection, revision).encode());
+        page.next = chosen[..limit].last().map(|o| Place::after(o.key(), &selection.collection, revision).encode());
         // With selectors upstream cannot tell without reading on, and clients rely on that.
         page.remaining = selection.is_everything().then_some(chosen.len() - limit);
         chosen.truncate(limit);

@@ -33,13 +33,13 @@ pub(super) async fn stream(ask: &Ask<'_>) -> Result<Reply, Status> {
     log_options::check(query)?;
     let objects = &ask.api.objects;
     let pod = objects.newest(ask.kind(), ask.namespace(), ask.name()).await?;
-    let container = choose(&pod.value, ask.name(), query.text("container"))?;
-    let node_name = pod.value["spec"]["nodeName"].as_str().unwrap_or_default();
+    let container = choose(pod.value(), ask.name(), query.text("container"))?;
+    let node_name = pod.value()["spec"]["nodeName"].as_str().unwrap_or_default();
     if node_name.is_empty() {
         return Ok(Reply::new(StatusCode::NO_CONTENT, "text/plain", ""));
     }
     let node = objects.newest(known("", "v1", "nodes")?, "", node_name).await?;
-    let target = agent::Target::of(&node.value, node_name)?;
+    let target = agent::Target::of(node.value(), node_name)?;
     let path = format!(
         "/containerLogs/{}/{}/{}?{}",
         encode(ask.namespace()),

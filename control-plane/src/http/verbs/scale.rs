@@ -33,7 +33,7 @@ const KIND: &str = "Scale";
 /// Those of the verb on the object itself.
 pub(super) async fn serve(ask: &Ask<'_>, verb: Verb) -> Result<Reply, Status> {
     let scaled = match verb {
-        Verb::Get => (*ask.api.objects.newest(ask.kind(), ask.namespace(), ask.name()).await?.value).clone(),
+        Verb::Get => ask.api.objects.newest(ask.kind(), ask.namespace(), ask.name()).await?.into_value(),
         Verb::Update => replace(ask).await?,
         Verb::Patch => change(ask).await?,
         _ => return Err(Status::method_not_allowed()),

@@ -206,8 +206,8 @@ impl Following {
     fn present(&mut self, initial: &[Object], revision: u64) -> Result<Vec<Bytes>, Status> {
         let mut pieces = Vec::new();
         let mut piece = BytesMut::new();
-        for object in initial.iter().filter(|object| self.selection.matches(&object.value)) {
-            piece.extend_from_slice(&self.writer.object("ADDED", &object.value)?);
+        for object in initial.iter().filter(|object| self.selection.matches(object.value())) {
+            piece.extend_from_slice(&self.writer.object("ADDED", object.value())?);
             if piece.len() >= PIECE {
                 pieces.push(piece.split().freeze());
             }

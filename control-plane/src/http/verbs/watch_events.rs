@@ -15,16 +15,16 @@ use crate::store::{
 
 /// The name and the object of the event, if the client sees it at all.
 pub(super) fn seen<'a>(event: &'a Event, selection: &Selection) -> Option<(&'static str, Cow<'a, Value>)> {
-    let before = event.previous.as_ref().filter(|object| selection.matches(&object.value));
-    let now = event.kind != EventKind::Deleted && selection.matches(&event.object.value);
+    let before = event.previous.as_ref().filter(|object| selection.matches(object.value()));
+    let now = event.kind != EventKind::Deleted && selection.matches(event.object.value());
     match (before, now) {
         (None, false) => None,
-        (None, true) => Some(("ADDED", Cow::Borrowed(&*event.object.value))),
-        (Some(_), true) => Some(("MODIFIED", Cow::Borrowed(&*event.object.value))),
-        (Some(_), false) if event.kind == EventKind::Deleted => Some(("DELETED", Cow::Borrowed(&*event.object.value))),
+        (None, true) => Some(("ADDED", Cow::Borrowed(event.object.value()))),
+        (Some(_), true) => Some(("MODIFIED", Cow::Borrowed(event.object.value()))),
+        (Some(_), false) if event.kind == EventKind::Deleted => Some(("DELETED", Cow::Borrowed(event.object.value()))),
         (Some(before), false) => {
             // As it was when it last matched, with the revision at which it stopped to.
-            let mut object = (*before.value).clone();
+            let mut object = before.value().clone();
             set_revision(&mut object, event.revision);
             Some(("DELETED", Cow::Owned(object)))
         }

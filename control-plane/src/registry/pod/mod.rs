@@ -22,6 +22,7 @@ impl Strategy for PodStrategy {
     fn prepare_for_create(&self, pod: &mut Value) {
         let quality = pod_template::quality_of_service(&pod["spec"]);
         pod["status"] = json!({ "phase": "Pending", "qosClass": quality });
+        pod_template::narrow_by_own_labels(pod);
     }
 
     fn prepare_for_update(&self, pod: &mut Value, old: &Value) {

@@ -3,12 +3,14 @@
 //! In: specs as clients write them. Out: specs with every default filled, and what is wrong
 //! with them, under the field path where they stand.
 
+mod affinity;
 mod containers;
 mod defaults;
 mod environment;
 mod probes;
 mod resources;
 mod spec;
+mod spread;
 mod volumes;
 
 use nodeplane_api::status::FieldErrors;
@@ -19,6 +21,7 @@ use super::{
     metadata::{check_annotations, check_labels},
 };
 
+pub(super) use affinity::narrow_by_own_labels;
 pub(super) use containers::check_images;
 pub(super) use defaults::{fill_pod_only, fill_spec};
 pub(super) use resources::quality_of_service;

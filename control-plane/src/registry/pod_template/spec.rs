@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use nodeplane_api::{names, status::FieldErrors};
 
-use super::{containers, volumes};
+use super::{affinity, containers, spread, volumes};
 use crate::registry::{fields::At, metadata::check_labels};
 
 const RESTART: [&str; 3] = ["Always", "OnFailure", "Never"];
@@ -21,7 +21,9 @@ pub(in crate::registry) fn check_spec(spec: &At<'_>, errors: &mut FieldErrors) {
     check_dns_config(spec, errors);
     check_times(spec, errors);
     check_labels(&spec.field("nodeSelector"), errors);
+    affinity::check_affinity(&spec.field("affinity"), errors);
     check_names(spec, errors);
+    spread::check_spread(&spec.field("topologySpreadConstraints"), errors);
     check_host_sharing(spec, errors);
     check_security(&spec.field("securityContext"), errors);
     check_tolerations(&spec.field("tolerations"), errors);
@@ -191,7 +193,7 @@ fn check_tolerations(tolerations: &At<'_>, errors: &mut FieldErrors) {
             }
             "Exists" if !value.text().is_empty() => {
                 let words = "value must be empty when `operator` is 'Exists'";
-                errors.invalid_shown(operator.path.clone(), show_toleration(&toleration), words);
+                errors.invalid(operator.path.clone(), value.text(), words);
             }
             "Exists" => {}
             other => errors.not_supported(operator.path.clone(), other, &["Equal", "Exists"]),
@@ -200,16 +202,6 @@ fn check_tolerations(tolerations: &At<'_>, errors: &mut FieldErrors) {
             errors.not_supported(effect.path.clone(), effect.text(), &EFFECTS);
         }
     }
-}
-
-/// A toleration as Go prints it.
-fn show_toleration(toleration: &At<'_>) -> String {
-    let text = |name: &str| toleration.field(name).text();
-    let (key, operator, value, effect) = (text("key"), text("operator"), text("value"), text("effect"));
-    format!(
-        "core.Toleration{{Key:{key:?}, Operator:{operator:?}, Value:{value:?}, Effect:{effect:?}, \
-         TolerationSeconds:(*int64)(nil)}}"
-    )
 }
 
 /// Names met so far, to find the second of a kind.

@@ -87,13 +87,13 @@ impl State {
 
     /// The cached object when it still has this revision, so that a relist shares it.
     pub(super) fn same(&self, key: &str, revision: u64) -> Option<Object> {
-        self.objects.get(key).filter(|object| object.revision == revision).cloned()
+        self.objects.get(key).filter(|object| object.revision() == revision).cloned()
     }
 
     /// Starts over from a list. What happened in between is unknown: the history is empty and
     /// all watchers end, so that their clients list again.
     pub(super) fn reset(&mut self, objects: Vec<Object>, revision: u64) {
-        self.objects = objects.into_iter().map(|object| (object.key.clone(), object)).collect();
+        self.objects = objects.into_iter().map(|object| (object.shared_key(), object)).collect();
         self.revision = revision;
         self.history.clear();
         self.history_after = revision;
@@ -113,18 +113,18 @@ impl State {
     }
 
     fn put(&mut self, object: Object) -> Option<Event> {
-        let previous = self.objects.get(&object.key).cloned();
-        let known = previous.as_ref().is_some_and(|old| old.revision >= object.revision);
-        if known || object.revision < self.revision {
+        let previous = self.objects.get(object.key()).cloned();
+        let known = previous.as_ref().is_some_and(|old| old.revision() >= object.revision());
+        if known || object.revision() < self.revision {
             return None;
         }
-        self.objects.insert(object.key.clone(), object.clone());
+        self.objects.insert(object.shared_key(), object.clone());
         let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
-        Some(Event { kind, revision: object.revision, object, previous })
+        Some(Event { kind, revision: object.revision(), object, previous })
     }
 
     fn delete(&mut self, key: &str, revision: u64) -> Option<Event> {
-        if revision < self.revision || self.objects.get(key).is_none_or(|old| old.revision >= revision) {
+        if revision < self.revision || self.objects.get(key).is_none_or(|old| old.revision() >= revision) {
             self.revision = self.revision.max(revision);
             return None;
         }
@@ -134,7 +134,7 @@ impl State {
     }
 
     fn publish(&mut self, event: &Arc<Event>) {
-        for scope in scopes(&event.object.key) {
+        for scope in scopes(event.object.key()) {
             let Some(watchers) = self.watchers.get_mut(scope) else { continue };
             // A full queue cuts its watcher off; a closed one has gone by itself.
             watchers.retain(|watcher| {
@@ -173,21 +173,21 @@ impl State {
         }
         let mut before: BTreeMap<&str, Option<&Object>> = BTreeMap::new();
         for event in self.events_after(revision) {
-            let key = &*event.object.key;
+            let key = event.object.key();
             if contains(scope, key) && start.is_none_or(|start| key >= start) {
                 before.entry(key).or_insert(event.previous.as_ref());
             }
         }
-        let unchanged = self.range(scope, start).filter(|object| !before.contains_key(&*object.key));
+        let unchanged = self.range(scope, start).filter(|object| !before.contains_key(object.key()));
         let mut objects: Vec<Object> = unchanged.chain(before.values().copied().flatten()).cloned().collect();
-        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        objects.sort_by(|a, b| a.key().cmp(b.key()));
         Some(List { objects, revision })
     }
 
     fn range<'a>(&'a self, scope: &'a Scope, start: Option<&str>) -> impl Iterator<Item = &'a Object> {
         let from = start.map_or(scope, |start| start.max(scope));
         let range = self.objects.range::<str, _>((Bound::Included(from), Bound::Unbounded));
-        range.map(|(_, object)| object).take_while(|object| contains(scope, &object.key))
+        range.map(|(_, object)| object).take_while(|object| contains(scope, object.key()))
     }
 
     fn events_after(&self, revision: u64) -> impl Iterator<Item = &Arc<Event>> {
@@ -200,7 +200,7 @@ impl State {
         if after < self.history_after {
             return Err(StoreError::Compacted { oldest: self.history_after });
         }
-        let past = self.events_after(after).filter(|event| contains(scope, &event.object.key));
+        let past = self.events_after(after).filter(|event| contains(scope, event.object.key()));
         let backlog = past.cloned().collect();
         let (sender, queue) = mpsc::channel(self.limits.queue);
         let watchers = self.watchers.entry(scope.to_owned()).or_default();

@@ -2,6 +2,7 @@
 
 mod containers;
 mod defaults;
+mod placement;
 mod whole;
 
 use serde_json::{Value, json};

@@ -16,13 +16,13 @@ use super::*;
 /// An object as the store would give it.
 fn object(key: &str, revision: u64) -> Object {
     let name = key.rsplit('/').next().unwrap();
-    let value = json!({"metadata": {"name": name, "resourceVersion": revision.to_string()}});
-    Object { key: key.into(), revision, value: Arc::new(value) }
+    let value = json!({"metadata": {"name": name}});
+    Object::from_bytes(key.into(), revision, value.to_string().as_bytes()).unwrap()
 }
 
 /// Keys and revisions of a list.
 fn brief(list: &List) -> Vec<(&str, u64)> {
-    list.objects.iter().map(|object| (&*object.key, object.revision)).collect()
+    list.objects.iter().map(|object| (object.key(), object.revision())).collect()
 }
 
 /// What has been queued so far, and whether that is the end.

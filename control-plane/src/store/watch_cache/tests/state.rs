@@ -63,14 +63,14 @@ fn an_event_shows_before_and_after_and_shares_the_objects() {
     };
     let modified = next();
     assert_eq!(modified.kind, EventKind::Modified);
-    assert!(Arc::ptr_eq(&modified.previous.as_ref().unwrap().value, &before.value));
+    assert!(modified.previous.as_ref().unwrap().shares_with(&before));
     let deleted = next();
     assert_eq!((deleted.kind, deleted.previous.as_ref()), (EventKind::Deleted, Some(&modified.object)));
-    assert_eq!(deleted.object.value["metadata"]["resourceVersion"], "12");
+    assert_eq!(deleted.object.value()["metadata"]["resourceVersion"], "12");
     let added = next();
     assert_eq!((added.kind, added.previous.as_ref()), (EventKind::Added, None));
     let listed = state.list("/r/a/x", None).objects.remove(0);
-    assert!(Arc::ptr_eq(&listed.value, &added.object.value));
+    assert!(listed.shares_with(&added.object));
 }
 
 #[test]

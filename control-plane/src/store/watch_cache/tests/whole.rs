@@ -21,7 +21,7 @@ fn bed() -> Bed {
 
 impl Bed {
     async fn create(&self, key: &str) -> u64 {
-        self.store.create(key, encode(&mut object(key, 0).value.as_ref().clone())).await.unwrap()
+        self.store.create(key, encode(&mut object(key, 0).into_value())).await.unwrap()
     }
 
     async fn update(&self, key: &str) -> u64 {
@@ -41,7 +41,7 @@ async fn a_consistent_list_shows_every_acknowledged_write() {
         let revision = bed.create(&format!("/r/{number:03}")).await;
         let list = bed.cache.list("/r/", None, Freshness::Newest).await.unwrap();
         assert_eq!((list.revision, list.objects.len()), (revision, number + 1));
-        assert_eq!(list.objects[number].value["metadata"]["resourceVersion"], revision.to_string());
+        assert_eq!(list.objects[number].value()["metadata"]["resourceVersion"], revision.to_string());
     }
     assert!(bed.cache.is_ready());
 }
@@ -60,7 +60,7 @@ async fn reads_are_as_fresh_as_they_ask_for() {
     assert!(matches!(future, Err(StoreError::Future { asked, newest }) if (asked, newest) == (b + 1, b)));
     let future = list(Freshness::Exact(b + 1)).await;
     assert!(matches!(future, Err(StoreError::Future { asked, newest }) if (asked, newest) == (b + 1, b)));
-    assert_eq!(bed.cache.get("/r/a", Freshness::Newest).await.unwrap().unwrap().revision, a);
+    assert_eq!(bed.cache.get("/r/a", Freshness::Newest).await.unwrap().unwrap().revision(), a);
     assert_eq!(bed.cache.get("/r/c", Freshness::Newest).await.unwrap(), None);
 }
 
