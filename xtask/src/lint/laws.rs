@@ -2,6 +2,9 @@
 //!
 //! In: dependency lists, manifest texts, source texts. Out: one sentence per broken law. The checks are pure.
 
+mod paths;
+mod rooms;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -34,10 +37,6 @@ const MAY_DEPEND: [(&str, &[&str]); 6] = [
 
 /// The prefix of our own crates' names.
 const OURS: &str = "nodeplane-";
-
-/// Two worlds that no module of the agent may hold at once.
-const KUBERNETES: [&str; 2] = ["nodeplane_api", "k8s_openapi"];
-const BYTES: &str = "nodeplane_ebpf_abi";
 
 /// Names that say nothing about what passes through a room.
 const EMPTY_NAMES: [&str; 5] = ["common", "shared", "utils", "helpers", "types"];
@@ -76,8 +75,8 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         for file in rust_files(&source)? {
             let place = file.strip_prefix(workspace.root()).unwrap_or(&file);
             broken.extend(name(place));
-            if package.name == "nodeplane-node-agent" && !is_test(place) {
-                broken.extend(worlds(place, &read(&file)?));
+            if !is_test(place) {
+                broken.extend(rooms::check(place, &read(&file)?));
             }
         }
     }
@@ -103,18 +102,6 @@ fn lints(name: &str, manifest: &str) -> Option<String> {
     (!wired).then(|| format!("{name} is not wired to the lint table: [lints] workspace = true"))
 }
 
-/// No module of the agent knows both Kubernetes objects and the kernel's bytes.
-fn worlds(place: &Path, source: &str) -> Option<String> {
-    let mentions = |word: &str| source.lines().map(code_of).any(|code| code.contains(word));
-    let kubernetes = KUBERNETES.into_iter().find(|word| mentions(word))?;
-    mentions(BYTES).then(|| format!("{} uses both {kubernetes} and {BYTES}", place.display()))
-}
-
-/// The part of a line before a comment.
-fn code_of(line: &str) -> &str {
-    line.split_once("//").map_or(line, |(code, _)| code)
-}
-
 /// Rooms are named for what passes through them.
 fn name(place: &Path) -> Option<String> {
     let empty = place
@@ -124,7 +111,7 @@ fn name(place: &Path) -> Option<String> {
     Some(format!("{}: `{empty}` does not say what passes through it", place.display()))
 }
 
-/// Golden cases go from objects to bytes, so tests may hold both worlds.
+/// Tests may hold what their room may not: golden cases go from objects to bytes, beds need clocks and files.
 fn is_test(place: &Path) -> bool {
     place.iter().any(|part| part == "tests" || part == "tests.rs")
 }
@@ -181,11 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn two_worlds_in_one_module_are_told() {
-        let both = "use nodeplane_api::meta::Key;\nlet key = nodeplane_ebpf_abi::service::Key;\n";
-        assert!(worlds(Path::new("plan/desired.rs"), both).is_some());
-        let one = "use nodeplane_api::meta::Key; // later turned into nodeplane_ebpf_abi\n";
-        assert_eq!(worlds(Path::new("model/mod.rs"), one), None);
+    fn the_house_keeps_its_laws() {
+        check(&Workspace::find().unwrap()).unwrap();
     }
 
     #[test]
