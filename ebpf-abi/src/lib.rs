@@ -22,7 +22,7 @@ pub mod verdict;
 ///
 /// Raise it whenever a key, a value, a map name or the meaning of one of them changes: a new agent
 /// then fills maps of its own beside the old ones and retires those when it is ready.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Asserts the size of a type and lets the agent use it with aya.
 ///

@@ -2,7 +2,7 @@
 
 use crate::{
     addr::Ipv4Be,
-    affinity::{AffKey, AffVal},
+    affinity::{AffKey, AffVal, FlowKey},
     endpoint::EndpointVal,
     reverse::{ReverseKey, ReverseVal},
     service::{BackendVal, SlotKey, SvcKey, SvcVal},
@@ -40,14 +40,19 @@ pub const BACKENDS: MapSpec = MapSpec::of::<u32, BackendVal>("NP_BACKENDS", 262_
 pub const TURNS: MapSpec = MapSpec::of::<u32, u64>("NP_TURNS", 65_536);
 /// Session affinity. Written and read by the socket hooks.
 pub const AFFINITY: MapSpec = MapSpec::of::<AffKey, AffVal>("NP_AFFINITY", 65_536);
+/// Flows of UDP sockets. Written and read by the socket hooks. Apart from [`AFFINITY`], because every lookup of a name
+/// makes one, and hours of affinity must not be evicted by them.
+pub const UDP_FLOWS: MapSpec = MapSpec::of::<FlowKey, AffVal>("NP_UDP_FLOWS", 65_536);
 /// Translated sockets. Written and read by the socket hooks.
 pub const REVERSE: MapSpec = MapSpec::of::<ReverseKey, ReverseVal>("NP_REVERSE", 131_072);
 /// Pods of this node. Written by the agent, read by `from_pod`.
 pub const ENDPOINTS: MapSpec = MapSpec::of::<Ipv4Be, EndpointVal>("NP_ENDPOINTS", 4_096);
-/// How often each verdict was reached, per CPU. Written by all programs, read by the agent.
-pub const VERDICTS: MapSpec = MapSpec::of::<u32, u64>("NP_VERDICTS", Verdict::NAMES.len() as u32);
+/// How often each verdict was reached, per CPU. Written by all programs, read by the agent, which looks at those that it
+/// has a name for. There is room for many more, so that a new verdict changes no map.
+pub const VERDICTS: MapSpec = MapSpec::of::<u32, u64>("NP_VERDICTS", 256);
 
 /// All of them.
-pub const ALL: [MapSpec; 8] = [FRONTENDS, SLOTS, BACKENDS, TURNS, AFFINITY, REVERSE, ENDPOINTS, VERDICTS];
+pub const ALL: [MapSpec; 9] = [FRONTENDS, SLOTS, BACKENDS, TURNS, AFFINITY, UDP_FLOWS, REVERSE, ENDPOINTS, VERDICTS];
 
 const _: () = assert!(TURNS.capacity.is_power_of_two());
+const _: () = assert!(Verdict::NAMES.len() <= VERDICTS.capacity as usize);

@@ -23,8 +23,19 @@ impl Verdict {
     pub const TO_OTHER_NODE: Self = Self(6);
     /// A packet was left to the kernel's own forwarding.
     pub const TO_STACK: Self = Self(7);
+    /// A packet was dropped: its source is not the address of the pod that sent it.
+    pub const SPOOFED: Self = Self(8);
 
     /// How many there are, with the name of each for people and metrics.
-    pub const NAMES: [&'static str; 8] =
-        ["translated", "no_endpoint", "no_port", "torn", "reversed", "to_local_pod", "to_other_node", "to_stack"];
+    pub const NAMES: [&'static str; 9] = [
+        "translated",
+        "no_endpoint",
+        "no_port",
+        "torn",
+        "reversed",
+        "to_local_pod",
+        "to_other_node",
+        "to_stack",
+        "spoofed",
+    ];
 }

@@ -6,7 +6,7 @@
 //! contradiction is answered by looking again from the start.
 
 use nodeplane_ebpf_abi::{
-    affinity::{AffKey, AffVal, SCOPE_NETNS, SCOPE_SOCKET, UDP_FLOW_SECS},
+    affinity::{AffKey, AffVal, Client, SCOPE_NETNS, SCOPE_SOCKET, UDP_FLOW_SECS},
     ranges::Ranges,
     service::{BackendVal, FLAG_CLIENT_IP, SlotKey, SvcKey, SvcVal},
     verdict::Verdict,
@@ -99,10 +99,10 @@ fn unknown<T: Tables>(tables: &T, asked: &SvcKey, ranges: &Ranges) -> Choice {
 #[inline(always)]
 fn pick<T: Tables>(tables: &T, svc: &SvcVal, call: Call) -> Option<BackendVal> {
     let (key, idle) = if svc.flags & FLAG_CLIENT_IP != 0 {
-        let key = AffKey { client: tables.netns(), service: svc.service, scope: SCOPE_NETNS };
+        let key = AffKey { client: Client::cookie(tables.netns()), service: svc.service, scope: SCOPE_NETNS };
         (key, u64::from(svc.affinity_secs) * NANOS)
     } else if matches!(call, Call::Datagram) {
-        let key = AffKey { client: tables.socket(), service: svc.service, scope: SCOPE_SOCKET };
+        let key = AffKey { client: Client::cookie(tables.socket()), service: svc.service, scope: SCOPE_SOCKET };
         (key, u64::from(UDP_FLOW_SECS) * NANOS)
     } else {
         return next(tables, svc).map(|(_, backend)| backend);
