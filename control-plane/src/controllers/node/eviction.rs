@@ -38,19 +38,38 @@ pub(super) fn plan(node: &Node, pods: &[Arc<Pod>], now: Timestamp) -> Evictions 
     evictions
 }
 
+/// Whether this taint drives pods away.
+pub(super) fn is_evicting(taint: &Taint) -> bool {
+    taint.effect == "NoExecute"
+}
+
 fn taints(node: &Node) -> impl Iterator<Item = &Taint> {
     let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
-    taints.filter(|taint| taint.effect == "NoExecute")
+    taints.filter(|taint| is_evicting(taint))
 }
 
 /// How long the pod may stay; for ever when none.
 fn time_left(pod: &Pod, taints: &[&Taint], now: Timestamp) -> Option<Duration> {
     let tolerations: Vec<_> = pod.spec.iter().flat_map(|spec| spec.tolerations.iter().flatten()).collect();
-    taints.iter().filter_map(|taint| tolerated_for(&tolerations, taint, now)).min()
+    taints.iter().filter_map(|taint| tolerated_for(&tolerations, taint, arrival(pod), now)).min()
 }
 
-/// How long one taint is tolerated; for ever when none.
-fn tolerated_for(tolerations: &[&Toleration], taint: &Taint, now: Timestamp) -> Option<Duration> {
+/// When the pod came to its node.
+fn arrival(pod: &Pod) -> Option<Timestamp> {
+    let bound = pod_facts::condition(pod, "PodScheduled").filter(|condition| condition.status == "True");
+    let bound = bound.and_then(|condition| condition.last_transition_time.as_ref());
+    // Whoever made it may have chosen the node.
+    bound.or(pod.metadata.creation_timestamp.as_ref()).map(|time| time.0)
+}
+
+/// How long one taint is tolerated; for ever when none. Counts from when taint and pod came
+/// together.
+fn tolerated_for(
+    tolerations: &[&Toleration],
+    taint: &Taint,
+    arrival: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Duration> {
     let tolerating: Vec<_> = tolerations.iter().filter(|toleration| tolerates(toleration, taint)).collect();
     if tolerating.is_empty() {
         return Some(Duration::ZERO);
@@ -58,7 +77,9 @@ fn tolerated_for(tolerations: &[&Toleration], taint: &Taint, now: Timestamp) -> 
     // Of several limits the shortest counts; one without limit does not lift the others.
     let seconds = tolerating.iter().filter_map(|toleration| toleration.toleration_seconds).min()?;
     let allowed = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    let since = taint.time_added.as_ref().map_or(now, |time| time.0);
+    // A taint without a time is about to get one.
+    let added = taint.time_added.as_ref().map_or(now, |time| time.0);
+    let since = arrival.map_or(added, |arrival| arrival.max(added));
     Some(allowed.saturating_sub(pod_facts::elapsed(since, now)))
 }
 

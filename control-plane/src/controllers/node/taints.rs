@@ -1,4 +1,5 @@
-//! Taints that follow from a node's conditions and from `kubectl cordon`. Pure.
+//! Taints that follow from a node's conditions and from `kubectl cordon`, and since when pods have
+//! to heed those that drive them away. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -8,6 +9,7 @@ use k8s_openapi::{
 use nodeplane_client::write::Write;
 use serde_json::json;
 
+use super::eviction;
 use crate::controllers::{caches::row, ownership};
 
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
@@ -21,13 +23,18 @@ const PRESSURES: [(&str, &str); 4] = [
     ("NetworkUnavailable", "node.kubernetes.io/network-unavailable"),
 ];
 
-/// Brings the taints of a node in line with its state; taints of others stay as they are.
+/// Brings the taints of a node in line with its state. Taints of others stay as they are, but one
+/// that evicts gets the time when it was first seen, if it has none: `kubectl taint` sets none, and
+/// what is left of a pod's toleration must not begin anew whenever the controller does.
 pub(super) fn plan(node: &Node, now: Timestamp) -> Option<Write> {
     let have: Vec<_> = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten().cloned()).collect();
     let wanted = wanted(node);
     let same = |taint: &Taint, (key, effect): &(&str, &str)| taint.key == *key && taint.effect == *effect;
     let mut taints: Vec<_> =
         have.iter().filter(|taint| !is_ours(taint) || wanted.iter().any(|want| same(taint, want))).cloned().collect();
+    for taint in taints.iter_mut().filter(|taint| eviction::is_evicting(taint)) {
+        taint.time_added.get_or_insert(Time(now));
+    }
     for (key, effect) in &wanted {
         if !taints.iter().any(|taint| same(taint, &(key, effect))) {
             taints.push(Taint {

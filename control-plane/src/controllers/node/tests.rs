@@ -133,6 +133,56 @@ fn pods_leave_when_their_tolerance_ends() {
 }
 
 #[test]
+fn a_taint_without_time_added_ends_the_tolerance_of_its_pods_all_the_same() {
+    let mut world = World::default();
+    let taint = json!({ "key": "k", "value": "v", "effect": "NoExecute" });
+    let soft = json!({ "key": "k", "effect": "NoSchedule" });
+    world.put(&node("n", &json!({ "spec": { "taints": [taint, soft] } })));
+    let limited = json!([{ "key": "k", "operator": "Exists", "tolerationSeconds": 60 }]);
+    let pod: Arc<Pod> = Arc::new(object(json!({ "metadata": { "name": "p", "namespace": "a", "uid": "u" },
+        "spec": { "containers": [], "nodeName": "n", "tolerations": limited } })));
+    // Looked at again and again, by controllers that remember nothing.
+    let mut look = |time: &str| {
+        let node: Node = world.get("n").unwrap();
+        world.apply_all(taints::plan(&node, at(time)).as_slice());
+        let plan = eviction::plan(&node, std::slice::from_ref(&pod), at(time));
+        (plan.writes.len(), plan.recheck.map(|recheck| recheck.as_secs()))
+    };
+    assert_eq!(look("00:00:00"), (0, Some(60)));
+    assert_eq!(look("00:00:30"), (0, Some(30)));
+    assert_eq!(look("00:01:00"), (1, None));
+    let taints = world.get::<Node>("n").unwrap().spec.unwrap().taints.unwrap();
+    assert_eq!(taints[0].time_added.as_ref().unwrap().0, at("00:00:00"));
+    assert_eq!((taints[0].value.as_deref(), &taints[1].time_added), (Some("v"), &None));
+}
+
+#[test]
+fn a_pod_that_comes_to_a_tainted_node_has_its_whole_tolerance() {
+    let tainted = node(
+        "n",
+        &json!({ "spec": { "taints": [{ "key": "k", "effect": "NoExecute", "timeAdded": "2024-01-01T00:00:00Z" }] } }),
+    );
+    let check = |fields: Value, expected: (usize, Option<u64>)| {
+        let mut pod = json!({ "metadata": { "name": "p", "namespace": "a", "uid": "u" },
+            "spec": { "containers": [], "nodeName": "n",
+                      "tolerations": [{ "key": "k", "operator": "Exists", "tolerationSeconds": 60 }] } });
+        json_patch::merge(&mut pod, &fields);
+        let plan = eviction::plan(&tainted, &[Arc::new(object(pod))], at("01:00:10"));
+        assert_eq!((plan.writes.len(), plan.recheck.map(|d| d.as_secs())), expected, "{fields}");
+    };
+    let bound = |time: &str| {
+        json!({ "metadata": { "creationTimestamp": "2023-01-01T00:00:00Z" }, "status": { "conditions": [
+            { "type": "PodScheduled", "status": "True", "lastTransitionTime": format!("2024-01-01T{time}Z") }] } })
+    };
+    check(bound("01:00:00"), (0, Some(50)));
+    check(bound("00:59:00"), (1, None));
+    // It was there before the taint.
+    check(json!({ "metadata": { "creationTimestamp": "2023-01-01T00:00:00Z" } }), (1, None));
+    // Created for this node, and nobody has said yet that it is scheduled.
+    check(json!({ "metadata": { "creationTimestamp": "2024-01-01T01:00:00Z" } }), (0, Some(50)));
+}
+
+#[test]
 fn pods_of_a_silent_node_are_not_ready_any_more() {
     let pod = |status: &str| -> Arc<Pod> {
         Arc::new(object(json!({ "metadata": { "name": "p", "namespace": "a" },
