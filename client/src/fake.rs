@@ -194,8 +194,8 @@ type Answer = UnsyncBoxBody<Bytes, Infallible>;
 impl State {
     fn answer(&mut self, method: &Method, path: &str, body: Value) -> Result<Value, Refusal> {
         self.requests.push(format!("{method} {path}"));
-        // Of all subresources only the status is known here, and it is part of the object.
-        let path = path.strip_suffix("/status").unwrap_or(path);
+        // Of all subresources only these are known here, and they are part of the object.
+        let path = path.strip_suffix("/status").or_else(|| path.strip_suffix("/finalize")).unwrap_or(path);
         if *method != Method::GET
             && let Some(refusal) = self.refusals.pop_front()
         {
@@ -224,6 +224,11 @@ impl State {
                 let mut object = if method == Method::PUT { Value::Null } else { old.clone() };
                 merge(&mut object, body);
                 Ok(self.store(path, object))
+            }
+            "DELETE" if !self.objects.contains_key(path) && is_collection(path) => {
+                let all: Vec<_> = self.objects.keys().filter(|p| collection(p) == path).cloned().collect();
+                all.iter().for_each(|path| drop(self.remove(path)));
+                Ok(status(200, "Success"))
             }
             "DELETE" => self.remove(path).ok_or((404, "NotFound")),
             _ => Err((404, "NotFound")),

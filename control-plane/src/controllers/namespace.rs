@@ -2,11 +2,14 @@
 //!
 //! In: Namespaces, their default ServiceAccount and CA bundle, from caches; the content of a
 //! terminating namespace from the server itself. Out: the missing ones created; all content
-//! deleted, and then the namespace finalised. Content of every namespaced kind in the table is
-//! deleted, so a new kind needs nothing here.
+//! deleted, conditions that tell what is left, and then the namespace finalised. Content of every
+//! namespaced kind in the table is deleted, so a new kind needs nothing here.
+
+mod content;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Namespace, ServiceAccount},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -25,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::caches::{Caches, DEFAULT_SERVICE_ACCOUNT, ROOT_CA, row};
+use content::Content;
 
 /// How soon a namespace that still has content is looked at again: pods need time to stop.
 const EMPTYING_POLL: Duration = Duration::from_secs(1);
@@ -118,21 +122,46 @@ async fn empty(namespace: &Namespace, key: &Key, apply: &Apply) -> Result<Next, 
     if !finalizers(&live).iter().any(|finalizer| finalizer == FINALIZER) {
         return Ok(Next::Wait);
     }
-    let mut left = 0;
+    let mut content = Content::default();
+    let mut failure = None;
+    // One kind that cannot be deleted does not keep the others.
     for kind in content_kinds() {
-        // Each is asked for before it is deleted: most namespaces have few kinds.
-        let content = apply.hands().list(kind, &key.name).await?;
-        if !content.is_empty() {
-            apply.one(&Write::DeleteAll { kind, namespace: key.name.clone() }).await?;
-            left += apply.hands().list(kind, &key.name).await?.len();
+        match empty_of(kind, &key.name, apply).await {
+            Ok(left) => content.is_left(kind, &left),
+            Err(error) => {
+                content.fails(error.message());
+                failure.get_or_insert(error);
+            }
         }
     }
-    if left > 0 {
-        debug!(left, "namespace is being emptied");
+    let live = tell(live, &content, apply).await?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if content.len() > 0 {
+        debug!(left = content.len(), "namespace is being emptied");
         return Ok(Next::After(EMPTYING_POLL));
     }
     apply.one(&finalize(live)).await?;
     Ok(Next::Wait)
+}
+
+/// Deletes all objects of a kind; those that are left.
+async fn empty_of(kind: &'static Kind, namespace: &str, apply: &Apply) -> Result<Vec<Value>, WriteError> {
+    // They are asked for before they are deleted: most namespaces have few kinds.
+    if apply.hands().list(kind, namespace).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    apply.one(&Write::DeleteAll { kind, namespace: namespace.to_owned() }).await?;
+    apply.hands().list(kind, namespace).await
+}
+
+/// Writes what is left into the status of the namespace; the namespace as it is then.
+async fn tell(mut live: Value, content: &Content, apply: &Apply) -> Result<Value, WriteError> {
+    match content.tell(&mut live, Timestamp::now()) {
+        true => apply.one(&Write::replace(row::<Namespace>(), Some(Subresource::Status), &live)).await,
+        false => Ok(live),
+    }
 }
 
 fn content_kinds() -> impl Iterator<Item = &'static Kind> {
