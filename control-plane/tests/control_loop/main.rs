@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, PropagationPolicy},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy},
 };
 use serde_json::{Value, json};
 
@@ -178,6 +178,36 @@ async fn a_namespace_is_furnished_and_emptied() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_that_is_stuck_says_what_holds_it() {
+    let bed = Bed::start().await;
+    bed.create::<Namespace>(json!({ "metadata": { "name": "a" } })).await;
+    let held = json!({ "metadata": { "name": "held", "namespace": "a", "finalizers": ["example.com/hold"] } });
+    bed.create::<ConfigMap>(held).await;
+    bed.all::<Namespace>().delete("a", &DeleteParams::default()).await.unwrap();
+    let expected = [
+        ("NamespaceContentRemaining", "Some resources are remaining: configmaps. has 1 resource instances"),
+        (
+            "NamespaceFinalizersRemaining",
+            "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances",
+        ),
+    ];
+    bed.until("conditions", || async {
+        let namespace = bed.all::<Namespace>().get("a").await.unwrap();
+        let conditions = namespace.status.unwrap().conditions?;
+        let bad = conditions.into_iter().filter(|condition| condition.status == "True");
+        let bad: Vec<_> = bad.map(|condition| (condition.type_, condition.message.unwrap_or_default())).collect();
+        let expected = expected.map(|(type_, message)| (type_.to_owned(), message.to_owned()));
+        (bad == expected).then_some(())
+    })
+    .await;
+    bed.quiet().await;
+    let maps: Api<ConfigMap> = Api::namespaced(bed.client.clone(), "a");
+    let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    maps.patch("held", &PatchParams::default(), &free).await.unwrap();
+    bed.until("gone", || async { bed.all::<Namespace>().get_opt("a").await.unwrap().is_none().then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dependents_go_first_stay_or_follow_as_asked() {
     let mut bed = Bed::start().await;
     bed.add_node("n1").await;
@@ -245,4 +275,27 @@ async fn an_object_lives_while_one_owner_does_and_circles_do_not_last() {
         left.iter().all(Option::is_none).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_owner_deleted_once_more_in_the_foreground_takes_its_dependents_along() {
+    let bed = Bed::start().await;
+    let held = json!({ "metadata": { "name": "held", "finalizers": ["example.com/hold"] } });
+    let held = bed.create::<ConfigMap>(held).await;
+    let owner = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "held", "uid": held.uid(),
+                        "blockOwnerDeletion": true });
+    bed.create::<ConfigMap>(json!({ "metadata": { "name": "dependent", "ownerReferences": [owner] } })).await;
+    let maps = bed.here::<ConfigMap>();
+    maps.delete("held", &DeleteParams::background()).await.unwrap();
+    bed.quiet().await;
+    assert!(maps.get_opt("dependent").await.unwrap().is_some(), "its owner is still there");
+    maps.delete("held", &DeleteParams::foreground()).await.unwrap();
+    bed.until("the dependent is gone", || async { maps.get_opt("dependent").await.unwrap().is_none().then_some(()) })
+        .await;
+    bed.until("the owner waits for its own finalizer only", || async {
+        (maps.get("held").await.unwrap().metadata.finalizers? == ["example.com/hold"]).then_some(())
+    })
+    .await;
+    bed.patch::<ConfigMap>("held", json!({ "metadata": { "finalizers": null } })).await;
+    bed.until("gone", || async { maps.get_opt("held").await.unwrap().is_none().then_some(()) }).await;
 }

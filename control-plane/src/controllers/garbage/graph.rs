@@ -114,20 +114,25 @@ impl Graph {
     }
 
     /// Takes in an object as it is now (or that it is gone) and returns who should be looked at:
-    /// itself, its owners that wait for dependents, and its dependents when it goes.
+    /// itself, its owners that wait for dependents, and its dependents when it goes or begins to
+    /// wait for them.
     pub(super) fn set(&self, name: &Name, new: Option<Node>) -> Vec<Name> {
         let mut state = self.lock();
         let old = state.nodes.get(name).cloned();
         let mut concerned = Vec::new();
         if let Some(old) = &old {
             concerned.extend(state.owners_of(old));
-            if new.as_ref().is_none_or(|new| new.uid != old.uid || (new.is_deleting && !old.is_deleting)) {
-                concerned.extend(state.dependents.get(&old.uid).into_iter().flatten().cloned());
+            if new.as_ref().is_none_or(|new| new.uid != old.uid) {
+                concerned.extend(state.dependents_of(old));
             }
             state.unlink(name, old);
         }
         if let Some(new) = new {
             concerned.extend(state.owners_of(&new));
+            // It may have been on its way out for long, deleted in another way.
+            if new.deletes_dependents() && old.is_none_or(|old| old.uid != new.uid || !old.deletes_dependents()) {
+                concerned.extend(state.dependents_of(&new));
+            }
             if !new.owners.is_empty() || new.is_deleting {
                 concerned.push(name.clone());
             }
@@ -166,6 +171,11 @@ impl State {
     fn owners_of(&self, node: &Node) -> Vec<Name> {
         let owners = node.owners.iter().filter_map(|owner| self.names.get(&owner.uid));
         owners.filter(|owner| self.nodes.get(owner).is_some_and(|owner| owner.is_deleting)).cloned().collect()
+    }
+
+    /// The objects that name a node as an owner.
+    fn dependents_of(&self, node: &Node) -> impl Iterator<Item = Name> {
+        self.dependents.get(&node.uid).into_iter().flatten().cloned()
     }
 
     fn link(&mut self, name: &Name, node: Node) {

@@ -143,6 +143,25 @@ fn the_graph_queues_who_is_concerned_and_asks_only_when_something_is_odd() {
 }
 
 #[test]
+fn a_second_deletion_in_the_foreground_concerns_the_dependents() {
+    let graph = Graph::default();
+    let (set, pod) = (name("replicasets", "s"), name("pods", "p"));
+    graph.set(&set, Some(node(&set, &[], &["example.com/hold"], false)));
+    graph.set(&pod, Some(node(&pod, &[owner(&set, true)], &[], false)));
+    // In the background, dependents stay until their owner is gone.
+    let held = node(&set, &[], &["example.com/hold"], true);
+    assert_eq!(graph.set(&set, Some(held)), std::slice::from_ref(&set));
+    let waits = node(&set, &[], &["example.com/hold", "foregroundDeletion"], true);
+    let sorted = |mut names: Vec<Name>| {
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(graph.set(&set, Some(waits.clone()))), sorted(vec![set.clone(), pod.clone()]));
+    // Told again, it is no news to them.
+    assert_eq!(graph.set(&set, Some(waits)), std::slice::from_ref(&set));
+}
+
+#[test]
 fn owners_are_found_by_kind_and_scope() {
     let lease = name("leases", "l");
     let node_name = Name { kind: name("nodes", "n").kind, key: Key::new("", "n") };
