@@ -29,6 +29,11 @@ impl Caller {
         Self { name: "system:anonymous".to_owned(), groups: vec![UNAUTHENTICATED.to_owned()] }
     }
 
+    /// Somebody by name and groups.
+    pub fn named(name: &str, groups: Vec<String>) -> Self {
+        Self { name: name.to_owned(), groups }
+    }
+
     /// A part of this process, such as `system:kube-controller-manager`. It may do everything.
     pub fn component(name: &str) -> Self {
         Self { name: name.to_owned(), groups: vec![MASTERS.to_owned(), AUTHENTICATED.to_owned()] }

@@ -13,6 +13,7 @@ pub mod call;
 pub mod codec;
 pub mod discovery;
 pub mod fingerprint;
+mod impersonation;
 pub mod in_process;
 pub mod negotiate;
 pub mod objects;
@@ -29,6 +30,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header::CACHE_CONTROL};
 use nodeplane_api::status::Status;
 use rustls::ClientConfig;
@@ -51,6 +53,9 @@ use crate::registry::Registry;
 /// How long an answer may take to begin (upstream's `RequestTimeout`).
 const REQUEST_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long a client may take to send a body.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
 /// All that answers calls.
 pub struct Api {
     /// Where objects are.
@@ -68,18 +73,34 @@ pub struct Api {
 }
 
 impl Api {
-    /// Answers a call of whoever holds this certificate.
-    pub async fn answer(&self, certificate: Option<&CertificateDer<'_>>, call: Call) -> Reply {
+    /// Answers a call of whoever holds this certificate. The call has no body yet: it is read
+    /// only when the caller may do what it asks for.
+    pub async fn answer(
+        &self,
+        certificate: Option<&CertificateDer<'_>>,
+        call: Call,
+        body: impl Future<Output = Result<Bytes, Status>>,
+    ) -> Reply {
         match Caller::identify(certificate, call.header(&http::header::AUTHORIZATION)) {
-            Ok(caller) => self.answer_to(caller, call).await,
+            Ok(caller) => self.answer_when_read(caller, call, body).await,
             Err(status) => Reply::failure(&status),
         }
     }
 
     /// Answers a call of a known caller.
-    pub async fn answer_to(&self, caller: Caller, call: Call) -> Reply {
+    pub async fn answer_to(&self, caller: Caller, mut call: Call) -> Reply {
+        let body = std::mem::take(&mut call.body);
+        self.answer_when_read(caller, call, std::future::ready(Ok(body))).await
+    }
+
+    async fn answer_when_read(
+        &self,
+        caller: Caller,
+        mut call: Call,
+        body: impl Future<Output = Result<Bytes, Status>>,
+    ) -> Reply {
         let name = caller.name().to_owned();
-        let mut reply = match self.serve(caller, &call).await {
+        let mut reply = match self.serve(caller, &mut call, body).await {
             Ok(reply) => reply,
             Err(status) => {
                 if status.code >= 500 {
@@ -94,7 +115,13 @@ impl Api {
         reply
     }
 
-    async fn serve(&self, caller: Caller, call: &Call) -> Result<Reply, Status> {
+    async fn serve(
+        &self,
+        caller: Caller,
+        call: &mut Call,
+        body: impl Future<Output = Result<Bytes, Status>>,
+    ) -> Result<Reply, Status> {
+        let caller = impersonation::effective(caller, &call.headers)?;
         let route = match route::find(&call.method, &call.path, &call.query) {
             Ok(route) => route,
             // Who may not come in does not learn which paths exist.
@@ -102,6 +129,8 @@ impl Api {
             Err(status) => return Err(status),
         };
         let permit = authz::authorise(caller, &route, &call.path, &call.method)?;
+        call.body = within(BODY_WITHIN, body).await?;
+        let call = &*call;
         let mut reply = match &route {
             Route::Resource(request) => within(REQUEST_WITHIN, verbs::serve(self, &permit, request, call)).await?,
             Route::CoreVersions => discovery::versions(call, true, &self.address)?,
@@ -119,7 +148,7 @@ impl Api {
             Route::Health { probe, check } => platform::health(call, probe, check.as_deref(), &self.checks(probe))?,
         };
         if call.method == Method::HEAD {
-            reply.body = Body::Whole(bytes::Bytes::new());
+            reply.body = Body::Whole(Bytes::new());
         }
         Ok(reply)
     }

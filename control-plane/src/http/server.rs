@@ -4,20 +4,33 @@
 //! loop is our own because warp serves no TLS; warp turns requests into calls, and sees only
 //! one route.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
 use nodeplane_api::status::Status;
 use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 use warp::{Filter, path::FullPath};
@@ -31,8 +44,19 @@ use super::{
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a client may take to send the headers of an HTTP/1.1 request.
+/// How long a client may take to send the headers of an HTTP/1.1 request, and of any first one.
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Time without a sign of life after which an HTTP/2 client is asked for one, and as much again
+/// until it is given up.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// Calls that one HTTP/2 connection may have open (upstream's default).
+const STREAMS: u32 = 250;
+
+/// Connections of clients without a certificate; more are closed at once, so that strangers
+/// cannot use up the server's memory and file descriptors.
+const STRANGERS: usize = 256;
 
 /// How long open calls may go on after the server was told to stop.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -46,7 +70,7 @@ struct Peer(Option<Arc<CertificateDer<'static>>>);
 
 /// Serves until `api.stop`, then lets open calls end.
 pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>) {
-    let acceptor = TlsAcceptor::from(tls);
+    let door = Arc::new(Door { acceptor: TlsAcceptor::from(tls), strangers: Arc::new(Semaphore::new(STRANGERS)) });
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -56,7 +80,7 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>)
         match accepted {
             Ok((stream, _)) => {
                 let watcher = graceful.watcher();
-                tokio::spawn(connection(api.clone(), acceptor.clone(), stream, watcher));
+                tokio::spawn(connection(api.clone(), door.clone(), stream, watcher));
             }
             Err(error) => {
                 warn!(%error, "accept failed");
@@ -71,16 +95,17 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>)
     }
 }
 
-async fn connection(
-    api: Arc<Api>,
+/// What all connections come through.
+struct Door {
     acceptor: TlsAcceptor,
-    stream: TcpStream,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
+    strangers: Arc<Semaphore>,
+}
+
+async fn connection(api: Arc<Api>, door: Arc<Door>, stream: TcpStream, watcher: Watcher) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY refused");
     }
-    let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await;
+    let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, door.acceptor.accept(stream)).await;
     let stream = match handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(stream) => stream,
         Err(error) => return debug!(%error, "TLS handshake failed"),
@@ -88,18 +113,44 @@ async fn connection(
     let peer = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let peer = Peer(peer.map(|certificate| Arc::new(certificate.clone().into_owned())));
 
+    let _place = match peer.0 {
+        Some(_) => None,
+        None => match door.strangers.clone().try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_) => return debug!("too many connections without a certificate"),
+        },
+    };
+
     let warp = warp::service(calls(api));
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let asks = has_asked.clone();
     let service = tower::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+        asks.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer.clone());
         tower::Service::call(&mut warp.clone(), request)
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
+    let mut http2 = builder.http2();
+    http2.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+    http2.keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
     let serving =
         builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
-    if let Err(error) = watcher.watch(serving).await {
-        debug!(%error, "connection broke");
+    tokio::select! {
+        ended = watcher.watch(serving) => {
+            if let Err(error) = ended {
+                debug!(%error, "connection broke");
+            }
+        }
+        () = silence(&has_asked, HEADERS_WITHIN) => debug!("no request came"),
+    }
+}
+
+/// Ends when no request has come in time; never when one has.
+async fn silence(has_asked: &AtomicBool, patience: Duration) {
+    tokio::time::sleep(patience).await;
+    if has_asked.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 
@@ -127,13 +178,9 @@ async fn respond<B: Buf>(
     peer: Peer,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Reply {
-    match collect(body).await {
-        Ok(body) => {
-            let call = Call { method, path: path.as_str().to_owned(), query: Query::parse(&query), headers, body };
-            api.answer(peer.0.as_deref(), call).await
-        }
-        Err(status) => Reply::failure(&status),
-    }
+    let (path, query) = (path.as_str().to_owned(), Query::parse(&query));
+    let call = Call { method, path, query, headers, body: Bytes::new() };
+    api.answer(peer.0.as_deref(), call, collect(body)).await
 }
 
 /// Reads a body up to the limit; nothing larger is ever held in memory.
@@ -149,4 +196,18 @@ async fn collect<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Re
         collected.extend_from_slice(&bytes);
     }
     Ok(collected.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_asks_nothing_is_closed_and_one_that_asked_is_not() {
+        silence(&AtomicBool::new(false), Duration::ZERO).await;
+        let asked = AtomicBool::new(true);
+        let mut kept = std::pin::pin!(silence(&asked, Duration::ZERO));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(futures::poll!(&mut kept).is_pending());
+    }
 }

@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
 use kube::{Api, Client, api::ListParams};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bed::{Server, client, output};
 
@@ -113,4 +114,28 @@ async fn a_node_gets_a_kubeconfig_of_its_own() {
     let made = output(&[&["kubeconfig", "admin", "--server", &url][..], &files].concat());
     assert!(made.status.success(), "{made:?}");
     assert_eq!(ask(&client(&out).await, "/readyz").await.unwrap(), "ok");
+}
+
+/// Strangers cannot take the places of those who show a certificate.
+#[tokio::test]
+async fn connections_without_a_certificate_are_few() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let mut strangers = Vec::new();
+    let mut refused = 0;
+    for _ in 0..300 {
+        let mut stream = server.stranger_stream().await;
+        let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let mut answer = [0; 16];
+        let asked = async {
+            stream.write_all(request).await?;
+            stream.read(&mut answer).await
+        };
+        match asked.await {
+            Ok(count) if answer[..count].starts_with(b"HTTP/1.1 200") => strangers.push(stream),
+            _ => refused += 1,
+        }
+    }
+    assert_eq!((strangers.len(), refused), (256, 44));
+    assert_eq!(ask(&server.client().await, "/readyz").await.unwrap(), "ok");
 }

@@ -5,13 +5,17 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use kube::{
     Client, Config,
+    client::ConfigExt,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Time that anything may take in a test.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -90,6 +94,15 @@ impl Server {
         let mut config = config(&self.kubeconfig()).await;
         config.auth_info = kube::config::AuthInfo::default();
         Client::try_from(config).unwrap()
+    }
+
+    /// A connection of somebody who trusts the server, but shows nothing.
+    pub async fn stranger_stream(&self) -> TlsStream<TcpStream> {
+        let mut config = config(&self.kubeconfig()).await;
+        config.auth_info = kube::config::AuthInfo::default();
+        let tls = TlsConnector::from(Arc::new(config.rustls_client_config().unwrap()));
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        tls.connect("localhost".try_into().unwrap(), stream).await.unwrap()
     }
 
     /// A client that reaches the server under another name.

@@ -1,5 +1,7 @@
 //! Who may come in, and what they are told when they may not.
 
+use std::future::{pending, ready};
+
 use http::{HeaderValue, Method, header};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
@@ -11,8 +13,9 @@ fn certificate(bed: &Bed, user: &str, groups: &[&str]) -> CertificateDer<'static
     CertificateDer::from_pem_slice(identity.cert_pem.as_bytes()).unwrap()
 }
 
-async fn call(bed: &Bed, certificate: Option<&CertificateDer<'_>>, call: Call) -> Answer {
-    Answer::of(bed.api.answer(certificate, call).await)
+async fn call(bed: &Bed, certificate: Option<&CertificateDer<'_>>, mut call: Call) -> Answer {
+    let body = std::mem::take(&mut call.body);
+    Answer::of(bed.api.answer(certificate, call, ready(Ok(body))).await)
 }
 
 fn get(path: &str) -> Call {
@@ -77,4 +80,31 @@ async fn somebody_without_rights_is_told_which_one_is_missing() {
     assert!(refused(delete).await.contains("cannot deletecollection resource \"nodes\""));
     // Names are open to everybody with one.
     assert_eq!(call(&bed, Some(&jane), get("/apis")).await.code, 200);
+}
+
+#[tokio::test]
+async fn the_body_of_somebody_without_rights_is_never_read() {
+    let bed = Bed::start().await;
+    let jane = certificate(&bed, "jane", &[]);
+    for (certificate, code) in [(None, 401), (Some(&jane), 403)] {
+        let create = Ask::new(Method::POST, CONFIG_MAPS).0;
+        // A body that never comes.
+        let answer = Answer::of(bed.api.answer(certificate, create, pending()).await);
+        assert_eq!(answer.code, code, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn kubectl_as_somebody_acts_as_that_somebody() {
+    let bed = Bed::start().await;
+    let admin = certificate(&bed, "admin", &["system:masters"]);
+    let as_user = |user| {
+        let ask = Ask::new(Method::GET, CONFIG_MAPS);
+        ask.header(header::HeaderName::from_static("impersonate-user"), user).0
+    };
+    let refused = call(&bed, Some(&admin), as_user("nobody")).await.failed(403, "Forbidden");
+    assert!(refused.contains("User \"nobody\" cannot list resource \"configmaps\""), "{refused}");
+    let node = certificate(&bed, "system:node:n1", &["system:nodes"]);
+    let refused = call(&bed, Some(&node), as_user("admin")).await.failed(403, "Forbidden");
+    assert!(refused.contains("cannot impersonate resource \"users\""), "{refused}");
 }
