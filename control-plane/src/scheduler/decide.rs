@@ -6,15 +6,16 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use super::{
-    filter::{self, Rejection, Seeker},
-    resources, score,
+    filter::{self, Cause, Rejection, Seeker},
+    pod_info::PodInfo,
+    score,
     snapshot::Snapshot,
-    spread::Spread,
+    waiting::Causes,
 };
 
 /// What is to become of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(super) enum Decision {
     /// It goes to this node.
     Bind {
         /// The node's name.
@@ -24,15 +25,18 @@ pub enum Decision {
     Wait {
         /// Why, as upstream says it.
         message: String,
+        /// The same, to know what would help.
+        causes: Causes,
     },
 }
 
 /// Finds the best node for a pod. Of equals, the first by name.
-pub fn decide(snapshot: &Snapshot, pod: &Pod) -> Decision {
+pub(super) fn decide(snapshot: &Snapshot, pod: &PodInfo) -> Decision {
     if snapshot.nodes.is_empty() {
-        return Decision::Wait { message: "no nodes available to schedule pods".to_owned() };
+        let message = "no nodes available to schedule pods".to_owned();
+        return Decision::Wait { message, causes: Causes::from([Cause::NoNodes]) };
     }
-    let seeker = Seeker { pod, requests: resources::requests(pod), spread: Spread::new(snapshot, pod) };
+    let seeker = Seeker::new(snapshot, pod);
     let (mut fitting, mut rejections) = (Vec::new(), Vec::new());
     for node in &snapshot.nodes {
         match filter::reject(&seeker, node) {
@@ -40,11 +44,14 @@ pub fn decide(snapshot: &Snapshot, pod: &Pod) -> Decision {
             Some(rejection) => rejections.push(rejection),
         }
     }
-    let scores = score::scores(pod, &fitting);
+    let scores = score::scores(snapshot, pod, &fitting);
     let best = fitting.iter().zip(scores).rev().max_by_key(|(_, score)| *score);
     match best {
         Some((node, _)) => Decision::Bind { node: node.node.name_any() },
-        None => Decision::Wait { message: explain(pod, &rejections) },
+        None => Decision::Wait {
+            message: explain(&pod.pod, &rejections),
+            causes: rejections.iter().map(|rejection| rejection.cause).collect(),
+        },
     }
 }
 
@@ -55,7 +62,7 @@ fn explain(pod: &Pod, rejections: &[Rejection]) -> String {
     format!("{} preemption: {}", sentence(nodes, reasons), preemption(pod, rejections))
 }
 
-/// Pods are never preempted here (there are no priorities yet); the words say what upstream says
+/// Pods are never preempted here; the words say what upstream says
 /// when it finds nobody to preempt.
 fn preemption(pod: &Pod, rejections: &[Rejection]) -> String {
     if pod.spec.as_ref().and_then(|spec| spec.preemption_policy.as_deref()) == Some("Never") {

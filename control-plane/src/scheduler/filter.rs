@@ -5,17 +5,39 @@ use k8s_openapi::api::core::v1::{ContainerPort, Node, Pod, Taint};
 
 use super::{
     affinity,
+    neighbours::{Demands, Unwelcome},
+    pod_info::PodInfo,
     resources::{Amounts, PODS},
-    snapshot::NodeFacts,
+    snapshot::{NodeInfo, Snapshot},
     spread::{Spread, Uneven},
 };
 use crate::controllers::node::eviction::tolerates;
 
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
+/// What kind of thing keeps a pod away from a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    /// There is no node at all.
+    NoNodes,
+    Cordoned,
+    Taint,
+    NodeAffinity,
+    Ports,
+    Resources,
+    Spread,
+    /// Wanted neighbours are missing.
+    Lonely,
+    /// Unwanted neighbours are there.
+    Disturbed,
+    /// Somebody there does not want it.
+    Disturbing,
+}
+
 /// Why a node cannot take a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
+    pub(super) cause: Cause,
     /// One or more, as they are counted in the message.
     pub(super) reasons: Vec<String>,
     /// Whether it would help if some pods were not there.
@@ -24,37 +46,67 @@ pub(super) struct Rejection {
 
 /// A pod that looks for a node, with what needs to be known only once.
 pub(super) struct Seeker<'a> {
-    pub(super) pod: &'a Pod,
-    pub(super) requests: Amounts,
-    pub(super) spread: Spread<'a>,
+    pod: &'a PodInfo,
+    spread: Spread<'a>,
+    demands: Demands<'a>,
+}
+
+impl<'a> Seeker<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, pod: &'a PodInfo) -> Self {
+        Self { pod, spread: Spread::new(snapshot, pod), demands: Demands::new(snapshot, pod) }
+    }
 }
 
 /// Why this node cannot take the pod, if it cannot.
-pub(super) fn reject(seeker: &Seeker<'_>, node: &NodeFacts) -> Option<Rejection> {
-    let for_good = |reason: &str| Rejection { reasons: vec![reason.to_owned()], is_curable: false };
-    let for_now = |reason: &str| Rejection { reasons: vec![reason.to_owned()], is_curable: true };
-    if is_cordoned(seeker.pod, &node.node) {
-        return Some(for_good("node(s) were unschedulable"));
+pub(super) fn reject(seeker: &Seeker<'_>, node: &NodeInfo) -> Option<Rejection> {
+    reject_alone(seeker.pod, node).or_else(|| uneven(seeker, node)).or_else(|| unwelcome(seeker, node))
+}
+
+/// Whether a node can take a pod as far as only this node is concerned.
+pub(super) fn fits_alone(pod: &PodInfo, node: &NodeInfo) -> bool {
+    reject_alone(pod, node).is_none()
+}
+
+fn reject_alone(pod: &PodInfo, node: &NodeInfo) -> Option<Rejection> {
+    if is_cordoned(&pod.pod, &node.node) {
+        return Some(for_good(Cause::Cordoned, "node(s) were unschedulable"));
     }
-    if let Some(taint) = untolerated(seeker.pod, &node.node) {
+    if let Some(taint) = untolerated(&pod.pod, &node.node) {
         let value = taint.value.as_deref().unwrap_or_default();
-        return Some(for_good(&format!("node(s) had untolerated taint {{{}: {value}}}", taint.key)));
+        let reason = format!("node(s) had untolerated taint {{{}: {value}}}", taint.key);
+        return Some(for_good(Cause::Taint, &reason));
     }
-    if !affinity::allows(seeker.pod, &node.node) {
-        return Some(for_good("node(s) didn't match Pod's node affinity/selector"));
+    if !affinity::allows(&pod.pod, &node.node) {
+        return Some(for_good(Cause::NodeAffinity, "node(s) didn't match Pod's node affinity/selector"));
     }
-    if conflicts_on_ports(seeker.pod, node) {
-        return Some(for_now("node(s) didn't have free ports for the requested pod ports"));
+    if conflicts_on_ports(&pod.pod, node) {
+        return Some(for_now(Cause::Ports, "node(s) didn't have free ports for the requested pod ports"));
     }
-    if let Some(rejection) = exceeds(&seeker.requests, node) {
-        return Some(rejection);
-    }
-    match seeker.spread.check(node)? {
-        Uneven::MissingLabel => {
-            Some(for_good("node(s) didn't match pod topology spread constraints (missing required label)"))
-        }
-        Uneven::TooMany => Some(for_now("node(s) didn't match pod topology spread constraints")),
-    }
+    exceeds(&pod.requests, node)
+}
+
+fn uneven(seeker: &Seeker<'_>, node: &NodeInfo) -> Option<Rejection> {
+    let words = "node(s) didn't match pod topology spread constraints";
+    Some(match seeker.spread.check(node)? {
+        Uneven::MissingLabel => for_good(Cause::Spread, &format!("{words} (missing required label)")),
+        Uneven::TooMany => for_now(Cause::Spread, words),
+    })
+}
+
+fn unwelcome(seeker: &Seeker<'_>, node: &NodeInfo) -> Option<Rejection> {
+    Some(match seeker.demands.check(node)? {
+        Unwelcome::Lonely => for_good(Cause::Lonely, "node(s) didn't match pod affinity rules"),
+        Unwelcome::Disturbed => for_now(Cause::Disturbed, "node(s) didn't match pod anti-affinity rules"),
+        Unwelcome::Disturbing => for_now(Cause::Disturbing, "node(s) didn't satisfy existing pods anti-affinity rules"),
+    })
+}
+
+fn for_good(cause: Cause, reason: &str) -> Rejection {
+    Rejection { cause, reasons: vec![reason.to_owned()], is_curable: false }
+}
+
+fn for_now(cause: Cause, reason: &str) -> Rejection {
+    Rejection { cause, reasons: vec![reason.to_owned()], is_curable: true }
 }
 
 fn is_cordoned(pod: &Pod, node: &Node) -> bool {
@@ -89,8 +141,9 @@ fn host_ports(pod: &Pod) -> impl Iterator<Item = &ContainerPort> {
     ports.filter(|port| port.host_port.is_some_and(|number| number > 0))
 }
 
-fn conflicts_on_ports(pod: &Pod, node: &NodeFacts) -> bool {
-    host_ports(pod).any(|port| node.pods.iter().flat_map(|other| host_ports(other)).any(|other| overlaps(port, other)))
+fn conflicts_on_ports(pod: &Pod, node: &NodeInfo) -> bool {
+    host_ports(pod)
+        .any(|port| node.pods.values().flat_map(|other| host_ports(&other.pod)).any(|other| overlaps(port, other)))
 }
 
 fn overlaps(a: &ContainerPort, b: &ContainerPort) -> bool {
@@ -102,10 +155,10 @@ fn overlaps(a: &ContainerPort, b: &ContainerPort) -> bool {
 }
 
 /// What the pod asks for and the node cannot give.
-fn exceeds(requests: &Amounts, node: &NodeFacts) -> Option<Rejection> {
+fn exceeds(requests: &Amounts, node: &NodeInfo) -> Option<Rejection> {
     const ONE: i128 = 1_000_000_000;
     let amount = |amounts: &Amounts, resource: &str| amounts.get(resource).copied().unwrap_or_default();
-    let mut rejection = Rejection { reasons: Vec::new(), is_curable: true };
+    let mut rejection = Rejection { cause: Cause::Resources, reasons: Vec::new(), is_curable: true };
     let pods = i128::try_from(node.pods.len()).unwrap_or(i128::MAX / ONE);
     if (pods + 1) * ONE > amount(&node.allocatable, PODS) {
         rejection.reasons.push("Too many pods".to_owned());

@@ -26,6 +26,17 @@ pub(super) fn add(sum: &mut Amounts, amounts: &Amounts) {
     }
 }
 
+/// Takes away what was added before; what is down to nothing is not kept.
+pub(super) fn subtract(sum: &mut Amounts, amounts: &Amounts) {
+    for (resource, amount) in amounts {
+        let left = sum.get(resource).copied().unwrap_or_default() - amount;
+        match left {
+            0 => sum.remove(resource),
+            left => sum.insert(resource.clone(), left),
+        };
+    }
+}
+
 fn maximum(most: &mut Amounts, amounts: &Amounts) {
     for (resource, amount) in amounts {
         let most = most.entry(resource.clone()).or_default();

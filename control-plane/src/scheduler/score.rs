@@ -1,47 +1,57 @@
 //! Which of the nodes that can take a pod is best. Pure. Each score is 0 to 100; kinds and
 //! weights follow upstream's default profile.
 
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use super::{
-    affinity, filter,
-    resources::{self, Amounts, CPU, MEMORY},
-    snapshot::NodeFacts,
+    affinity, filter, neighbours,
+    pod_info::PodInfo,
+    resources::{Amounts, CPU, MEMORY},
+    snapshot::{NodeInfo, Snapshot},
+    spread,
 };
 use crate::controllers::ownership;
-use k8s_openapi::api::core::v1::Pod;
 
 const BEST: i64 = 100;
 const BILLION: i128 = 1_000_000_000;
 
 /// The total score of each node, in order.
-pub(super) fn scores(pod: &Pod, nodes: &[&NodeFacts]) -> Vec<i64> {
-    let asked = resources::assumed_requests(pod);
-    let loads: Vec<_> = nodes.iter().map(|node| load(node, &asked)).collect();
-    let free = loads.iter().map(|load| (load.iter().map(|share| 100 - share).sum::<i64>()) / 2);
-    let balanced = loads.iter().map(|[cpu, memory]| BEST - (cpu - memory).abs() / 2);
-    let preferred = normalise(nodes.iter().map(|node| affinity::preference(pod, &node.node)).collect());
-    let avoided = nodes.iter().map(|node| i64::try_from(filter::avoided(pod, &node.node)).unwrap_or(i64::MAX));
-    let avoided = reverse(normalise(avoided.collect()));
-    let crowd = nodes.iter().map(|node| i64::try_from(siblings(pod, node)).unwrap_or(i64::MAX));
-    let lonely = reverse(normalise(crowd.collect()));
-    let weighted = free.zip(balanced).zip(preferred).zip(avoided).zip(lonely);
-    weighted
-        .map(|((((free, balanced), preferred), avoided), lonely)| {
-            free + balanced + 2 * preferred + 3 * avoided + 2 * lonely
-        })
-        .collect()
+pub(super) fn scores(snapshot: &Snapshot, pod: &PodInfo, nodes: &[&Arc<NodeInfo>]) -> Vec<i64> {
+    let loads: Vec<_> = nodes.iter().map(|node| load(node, pod)).collect();
+    let free = loads.iter().map(|load| (load.iter().map(|share| 100 - share).sum::<i64>()) / 2).collect();
+    let balanced = loads.iter().map(|[cpu, memory]| BEST - (cpu - memory).abs() / 2).collect();
+    let preferred = normalise(nodes.iter().map(|node| affinity::preference(&pod.pod, &node.node)).collect());
+    let avoided = nodes.iter().map(|node| i64::try_from(filter::avoided(&pod.pod, &node.node)).unwrap_or(i64::MAX));
+    let untainted = reverse(normalise(avoided.collect()));
+    let weighted: [(i64, Vec<i64>); 6] = [
+        (1, free),
+        (1, balanced),
+        (2, preferred),
+        (3, untainted),
+        (2, spread(snapshot, pod, nodes)),
+        (2, neighbours::scores(snapshot, pod, nodes)),
+    ];
+    (0..nodes.len()).map(|node| weighted.iter().map(|(weight, scores)| weight * scores[node]).sum()).collect()
+}
+
+/// How evenly pods would be spread: as the pod asks for, or when it asks for nothing, away from
+/// others of its kind.
+fn spread(snapshot: &Snapshot, pod: &PodInfo, nodes: &[&Arc<NodeInfo>]) -> Vec<i64> {
+    if !pod.spread.is_empty() {
+        return spread::scores(snapshot, pod, nodes);
+    }
+    let crowd = nodes.iter().map(|node| i64::try_from(siblings(&pod.pod, node)).unwrap_or(i64::MAX));
+    reverse(normalise(crowd.collect()))
 }
 
 /// The load of CPU and memory in per cent if the pod went there.
-fn load(node: &NodeFacts, asked: &Amounts) -> [i64; 2] {
-    let mut used = asked.clone();
-    for pod in &node.pods {
-        resources::add(&mut used, &resources::assumed_requests(pod));
-    }
+fn load(node: &NodeInfo, pod: &PodInfo) -> [i64; 2] {
     [CPU, MEMORY].map(|resource| {
-        let all = node.allocatable.get(resource).copied().unwrap_or_default();
-        let used = used.get(resource).copied().unwrap_or_default();
+        let amount = |amounts: &Amounts| amounts.get(resource).copied().unwrap_or_default();
+        let (all, used) = (amount(&node.allocatable), amount(&node.assumed) + amount(&pod.assumed));
         // In thousandths, so that no product overflows.
         let share = if all <= 0 { 100 } else { (used / (BILLION / 1000) * 100) / (all / (BILLION / 1000)).max(1) };
         i64::try_from(share.clamp(0, 100)).unwrap_or(100)
@@ -49,7 +59,7 @@ fn load(node: &NodeFacts, asked: &Amounts) -> [i64; 2] {
 }
 
 /// How many pods of the same controller the node has; without a controller, of the same labels.
-fn siblings(pod: &Pod, node: &NodeFacts) -> usize {
+fn siblings(pod: &Pod, node: &NodeInfo) -> usize {
     let same = |other: &Pod| {
         if other.metadata.namespace != pod.metadata.namespace {
             return false;
@@ -60,7 +70,7 @@ fn siblings(pod: &Pod, node: &NodeFacts) -> usize {
             _ => false,
         }
     };
-    node.pods.iter().filter(|other| same(other)).count()
+    node.pods.values().filter(|other| same(&other.pod)).count()
 }
 
 /// Stretches to 0 to 100; all zero stays so.

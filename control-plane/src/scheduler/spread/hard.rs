@@ -32,8 +32,12 @@ impl<'a> Spread<'a> {
     pub(in crate::scheduler) fn new(snapshot: &'a Snapshot, pod: &'a PodInfo) -> Self {
         let hard: Vec<_> = pod.spread.iter().filter(|constraint| constraint.is_hard).collect();
         let is_labelled = |node: &NodeInfo| hard.iter().all(|hard| node.label(&hard.topology).is_some());
-        let nodes: Vec<&NodeInfo> =
-            snapshot.nodes.iter().map(AsRef::as_ref).filter(|node: &&NodeInfo| !hard.is_empty() && is_labelled(node)).collect();
+        let nodes: Vec<&NodeInfo> = snapshot
+            .nodes
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|node: &&NodeInfo| !hard.is_empty() && is_labelled(node))
+            .collect();
         Self { constraints: hard.iter().map(|constraint| count(&nodes, pod, constraint)).collect() }
     }
 
