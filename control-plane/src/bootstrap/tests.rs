@@ -10,7 +10,7 @@ use crate::{
     http::{Api, in_process, objects::Objects, openapi::Documents},
     pki::Pki,
     registry::{Registry, RegistryConfig},
-    store::{Store, embedded::EmbeddedStore, watch_cache::WatchCache},
+    store::{Store, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
 };
 
 struct Bed {
@@ -26,10 +26,10 @@ impl Bed {
         let dir = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&dir.path().join("store.redb")).unwrap());
         let pki = Pki::open(&dir.path().join("pki")).unwrap();
-        let config =
-            RegistryConfig { store_prefix: "/registry".to_owned(), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16) };
+        let keys = Keys::new("/registry");
+        let config = RegistryConfig { keys: keys.clone(), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16) };
         let api = Arc::new(Api {
-            objects: Objects::new(store.clone(), WatchCache::start(store.clone(), "/registry/"), "/registry"),
+            objects: Objects::new(store.clone(), WatchCache::start(store.clone(), &keys), keys),
             registry: Arc::new(Registry::new(store.clone(), config)),
             address: "127.0.0.1:6443".to_owned(),
             agents: Arc::new(pki.client_config(&pki.client("test", &[]).unwrap()).unwrap()),

@@ -1,7 +1,7 @@
 //! Objects by kind, namespace and name, on top of the store and its cache.
 //!
 //! In: kinds and names. Out: objects with their revision, and the store's decisions in the words
-//! of the API. Knows keys; never knows what is right or wrong about an object.
+//! of the API. Never knows what is right or wrong about an object.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::{
     registry::admission::Lookup,
     store::{
         Store, StoreError,
+        keys::Keys,
         object::{Object, encode, set_revision},
         watch_cache::{Freshness, WatchCache},
     },
@@ -27,13 +28,13 @@ use crate::{
 pub struct Objects {
     store: Arc<dyn Store>,
     cache: WatchCache,
-    prefix: String,
+    keys: Keys,
 }
 
 impl Objects {
-    /// Objects under `prefix` (`/registry`) of a store, and the cache over the same prefix.
-    pub fn new(store: Arc<dyn Store>, cache: WatchCache, prefix: &str) -> Self {
-        Self { store, cache, prefix: prefix.trim_end_matches('/').to_owned() }
+    /// The objects of the cluster that has these keys in a store, and the cache of them.
+    pub fn new(store: Arc<dyn Store>, cache: WatchCache, keys: Keys) -> Self {
+        Self { store, cache, keys }
     }
 
     /// The cache.
@@ -43,20 +44,17 @@ impl Objects {
 
     /// Prefix of the keys of a kind's objects in one namespace (empty: all), ending in `/`.
     pub fn collection(&self, kind: &Kind, namespace: &str) -> String {
-        let mut key = self.prefix.clone();
-        for segment in [kind.group, kind.plural, namespace] {
-            if !segment.is_empty() {
-                key.push('/');
-                key.push_str(segment);
-            }
-        }
-        key.push('/');
-        key
+        self.keys.collection(kind.group, kind.plural, namespace)
     }
 
     /// The key of one object.
     pub fn key(&self, kind: &Kind, namespace: &str, name: &str) -> String {
         self.collection(kind, namespace) + name
+    }
+
+    /// The key of an object as messages show it.
+    pub fn shown_key(&self, key: &str) -> String {
+        self.keys.shown(key)
     }
 
     /// The newest state of an object, from the store itself.

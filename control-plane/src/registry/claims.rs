@@ -1,6 +1,6 @@
 //! Things that only one Service may hold, each claimed by a key of the store.
 //!
-//! A claim is the key `<prefix>/ranges/<range>/<item>`: made only if absent, so that several API
+//! A claim is a key ([`Keys::claims`]): made only if absent, so that several API
 //! servers on one store never give an item twice, and neither a restart nor a crash forgets
 //! one. A crash between claim and Service leaves a claim that nobody uses; [`Claims::free`] lets
 //! the repair take it back. Nothing here knows what the items are.
@@ -13,7 +13,7 @@ use nodeplane_api::meta;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, keys::Keys};
 
 /// Who holds an item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,9 +70,9 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// The claims under `<store_prefix>/ranges/<range>/`.
-    pub(super) fn new(store: Arc<dyn Store>, store_prefix: &str, range: &str) -> Self {
-        Self { store, prefix: format!("{store_prefix}/ranges/{range}/") }
+    /// The claims on the items of a range.
+    pub(super) fn new(store: Arc<dyn Store>, keys: &Keys, range: &str) -> Self {
+        Self { store, prefix: keys.claims(range) }
     }
 
     /// Claims an item for a holder.

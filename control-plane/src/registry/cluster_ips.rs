@@ -16,7 +16,7 @@ use super::{
     claims::{Claims, Holder, Taken},
     ranges::{Range, RangeError},
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, keys::Keys};
 
 /// The allocator of ClusterIPs.
 pub(super) struct ClusterIps {
@@ -26,13 +26,13 @@ pub(super) struct ClusterIps {
 
 impl ClusterIps {
     /// An allocator over the addresses of `cidr` but its first (the network) and its last.
-    pub(super) fn new(store: Arc<dyn Store>, store_prefix: &str, cidr: (Ipv4Addr, u8)) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, keys: &Keys, cidr: (Ipv4Addr, u8)) -> Self {
         let (network, last) = bounds(cidr);
         let size = last - network;
         let (first, last) = if size < 2 { (network, last) } else { (network + 1, last - 1) };
         // As many as upstream keeps for requests by hand (KEP-3070).
         let by_hand = if size < 16 { 0 } else { (size / 16).clamp(16, 256) };
-        let claims = Claims::new(store, store_prefix, "serviceips");
+        let claims = Claims::new(store, keys, "serviceips");
         let range = Range::new(claims, first, last, by_hand, |item| Ipv4Addr::from_bits(item).to_string());
         let network = Ipv4Addr::from_bits(network);
         Self { range, cidr: (network, cidr.1) }

@@ -41,7 +41,7 @@ use nodeplane_api::{
 use serde_json::Value;
 
 use self::service::ServiceStrategy;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, keys::Keys};
 
 pub use metadata::{validate_meta, validate_meta_update};
 
@@ -53,8 +53,8 @@ pub struct Registry {
 /// What the registry must know about the cluster.
 #[derive(Clone, Debug)]
 pub struct RegistryConfig {
-    /// First segment of all store keys, such as `/registry`.
-    pub store_prefix: String,
+    /// Where in the store what lies.
+    pub keys: Keys,
     /// Network address and prefix length of the ClusterIPs.
     pub service_cidr: (Ipv4Addr, u8),
 }
@@ -65,8 +65,8 @@ impl Registry {
 
     /// The registry over a store.
     pub fn new(store: Arc<dyn Store>, config: RegistryConfig) -> Self {
-        let RegistryConfig { store_prefix, service_cidr } = config;
-        Self { service: ServiceStrategy::new(store, &store_prefix, service_cidr) }
+        let RegistryConfig { keys, service_cidr } = config;
+        Self { service: ServiceStrategy::new(store, &keys, service_cidr) }
     }
 
     /// What differs for this kind.

@@ -19,7 +19,7 @@ use super::{
     fields::At,
     ranges::{Range, RangeError},
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, keys::Keys};
 
 /// Upstream's default `--service-node-port-range`.
 const FIRST: u32 = 30_000;
@@ -34,8 +34,8 @@ pub(super) struct NodePorts {
 
 impl NodePorts {
     /// An allocator over 30000-32767.
-    pub(super) fn new(store: Arc<dyn Store>, store_prefix: &str) -> Self {
-        let claims = Claims::new(store, store_prefix, "servicenodeports");
+    pub(super) fn new(store: Arc<dyn Store>, keys: &Keys) -> Self {
+        let claims = Claims::new(store, keys, "servicenodeports");
         Self { range: Range::new(claims, FIRST, LAST, BY_HAND, |item| item.to_string()) }
     }
 

@@ -17,7 +17,7 @@ use super::{
     claims::{Claims, Holder, Taken},
     cluster_ips, node_ports,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, keys::Keys};
 
 /// A claim is made moments before its Service is stored; requests end after a minute, and the
 /// clocks of API servers may differ.
@@ -30,8 +30,8 @@ pub(super) struct Repair {
 }
 
 impl Repair {
-    pub(super) fn new(store: Arc<dyn Store>, store_prefix: &str) -> Self {
-        Self { store, services: format!("{store_prefix}/services/") }
+    pub(super) fn new(store: Arc<dyn Store>, keys: &Keys) -> Self {
+        Self { store, services: keys.collection("", "services", "") }
     }
 
     /// Compares all claims with all Services.

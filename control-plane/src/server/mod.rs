@@ -23,7 +23,7 @@ use crate::{
     http::{self, Api, in_process, objects::Objects, openapi::Documents},
     registry::{Registry, RegistryConfig},
     scheduler,
-    store::watch_cache::WatchCache,
+    store::{keys::Keys, watch_cache::WatchCache},
 };
 
 pub use credentials::write_kubeconfig;
@@ -59,14 +59,15 @@ impl Server {
         }
         let credentials = credentials::prepare(config, address, advertised)?;
 
-        let cache = WatchCache::start(store.clone(), &format!("{}/", config.prefix));
-        let registry = RegistryConfig { store_prefix: config.prefix.clone(), service_cidr: config.services.pair() };
+        let keys = Keys::new(&config.prefix);
+        let cache = WatchCache::start(store.clone(), &keys);
+        let registry = RegistryConfig { keys: keys.clone(), service_cidr: config.services.pair() };
         let registry = Arc::new(Registry::new(store.clone(), registry));
         registry.repair().await.context("comparing addresses and Services")?;
         cache.wait_until(0, LISTED_WITHIN).await.context("listing the store")?;
 
         let api = Arc::new(Api {
-            objects: Objects::new(store, cache, &config.prefix),
+            objects: Objects::new(store, cache, keys),
             registry,
             address: advertise::reached_at(address, advertised).to_string(),
             agents: credentials.agents,

@@ -6,6 +6,7 @@
 
 pub mod embedded;
 pub mod etcd;
+pub mod keys;
 pub mod object;
 pub mod watch_cache;
 

@@ -15,7 +15,7 @@ use nodeplane_control_plane::{
     pki::Pki,
     registry::{Registry, RegistryConfig},
     scheduler,
-    store::{Store, embedded::EmbeddedStore, watch_cache::WatchCache},
+    store::{Store, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -42,13 +42,13 @@ impl Bed {
     pub(crate) async fn start() -> Self {
         let state = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state.path().join("store.redb")).unwrap());
-        let cache = WatchCache::start(store.clone(), &format!("{PREFIX}/"));
+        let keys = Keys::new(PREFIX);
+        let cache = WatchCache::start(store.clone(), &keys);
         let pki = Pki::open(&state.path().join("pki")).unwrap();
         let identity = pki.client("kube-apiserver-kubelet-client", &["system:masters"]).unwrap();
-        let config =
-            RegistryConfig { store_prefix: PREFIX.to_owned(), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16) };
+        let config = RegistryConfig { keys: keys.clone(), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16) };
         let server = Arc::new(Server {
-            objects: Objects::new(store.clone(), cache, PREFIX),
+            objects: Objects::new(store.clone(), cache, keys),
             registry: Arc::new(Registry::new(store, config)),
             address: "127.0.0.1:6443".to_owned(),
             agents: Arc::new(pki.client_config(&identity).unwrap()),

@@ -20,7 +20,7 @@ use crate::{
     },
     pki::Pki,
     registry::{Registry, RegistryConfig},
-    store::{Store, embedded::EmbeddedStore, watch_cache::WatchCache},
+    store::{Store, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
 };
 
 pub(in crate::http) const PREFIX: &str = "/registry";
@@ -106,11 +106,11 @@ impl Bed {
 }
 
 fn serve(store: &Arc<dyn Store>, pki: &Pki) -> Arc<Api> {
-    let cache = WatchCache::start(store.clone(), &format!("{PREFIX}/"));
+    let cache = WatchCache::start(store.clone(), &Keys::new(PREFIX));
     let identity = pki.client("kube-apiserver-kubelet-client", &["system:masters"]).unwrap();
-    let config = RegistryConfig { store_prefix: PREFIX.to_owned(), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 24) };
+    let config = RegistryConfig { keys: Keys::new(PREFIX), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 24) };
     Arc::new(Api {
-        objects: Objects::new(store.clone(), cache, PREFIX),
+        objects: Objects::new(store.clone(), cache, Keys::new(PREFIX)),
         registry: Arc::new(Registry::new(store.clone(), config)),
         address: "127.0.0.1:6443".to_owned(),
         agents: Arc::new(pki.client_config(&identity).unwrap()),

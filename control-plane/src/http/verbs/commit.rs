@@ -79,7 +79,7 @@ enum Failure {
 /// A revision or uid in the object must be the one that is stored.
 fn check_preconditions(ask: &Ask<'_>, object: &Value, old: &Object) -> Result<(), Status> {
     let kind = ask.kind();
-    metadata::check_uid(object, old.value(), kind, old.key())?;
+    metadata::check_uid(object, old.value(), kind, &ask.api.objects.shown_key(old.key()))?;
     match meta::text(object, "resourceVersion") {
         "" | "0" => Ok(()),
         text => match revision::parse(text) {

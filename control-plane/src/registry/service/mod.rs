@@ -21,7 +21,7 @@ use super::{
     node_ports::{NodePorts, may_have_node_ports, needs_health_check, needs_node_ports},
     repair::Repair,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, keys::Keys};
 
 /// The strategy of Services.
 pub(super) struct ServiceStrategy {
@@ -31,12 +31,11 @@ pub(super) struct ServiceStrategy {
 }
 
 impl ServiceStrategy {
-    pub(super) fn new(store: Arc<dyn Store>, store_prefix: &str, service_cidr: (Ipv4Addr, u8)) -> Self {
-        let prefix = store_prefix.trim_end_matches('/');
+    pub(super) fn new(store: Arc<dyn Store>, keys: &Keys, service_cidr: (Ipv4Addr, u8)) -> Self {
         Self {
-            cluster_ips: ClusterIps::new(store.clone(), prefix, service_cidr),
-            node_ports: NodePorts::new(store.clone(), prefix),
-            repair: Repair::new(store, prefix),
+            cluster_ips: ClusterIps::new(store.clone(), keys, service_cidr),
+            node_ports: NodePorts::new(store.clone(), keys),
+            repair: Repair::new(store, keys),
         }
     }
 

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use tracing::{error, info, warn};
 
 use super::{Inner, Object, state::Update};
-use crate::store::{Change, Changes, Entry, StoreError};
+use crate::store::{Change, Changes, Entry, StoreError, keys::Keys};
 
 /// Changes taken in under one lock at most.
 const BATCH: usize = 256;
@@ -42,9 +42,9 @@ async fn rest(pause: Duration) -> Duration {
     (pause * 2).min(RETRY.1)
 }
 
-/// Reads everything as of one revision. Objects that are cached already are shared.
+/// Reads all objects as of one revision. Objects that are cached already are shared.
 async fn relist(inner: &Arc<Inner>) -> Result<(), StoreError> {
-    let page = inner.store.list(&inner.prefix, None, None, 0).await?;
+    let page = inner.store.list(inner.keys.objects(), None, None, 0).await?;
     let known = inner.clone();
     let (entries, revision) = (page.entries, page.revision);
     let decode_all = move || {
@@ -66,7 +66,7 @@ async fn follow(inner: &Inner) {
     let mut pause = RETRY.0;
     loop {
         let after = inner.read().revision();
-        let ended = match inner.store.watch(&inner.prefix, after).await {
+        let ended = match inner.store.watch(inner.keys.root(), after).await {
             Ok(changes) => drain(inner, changes).await,
             Err(error) => error,
         };
@@ -90,7 +90,7 @@ async fn drain(inner: &Inner, changes: Changes) -> StoreError {
         let mut updates = Vec::with_capacity(batch.len());
         for change in batch {
             match change {
-                Ok(change) => updates.push(update(change)),
+                Ok(change) => updates.push(update(change, &inner.keys)),
                 Err(error) => failure = Some(error),
             }
         }
@@ -113,7 +113,10 @@ fn take_in(inner: &Inner, updates: Vec<Update>) {
     inner.progress.send_replace(revision);
 }
 
-fn update(change: Change) -> Update {
+fn update(change: Change, keys: &Keys) -> Update {
+    if !change.key.starts_with(keys.objects()) {
+        return Update::Elsewhere(change.revision);
+    }
     let Some(value) = change.value else { return Update::Delete(change.key, change.revision) };
     let entry = Entry { key: change.key, value, revision: change.revision };
     // What cannot be shown does not exist for readers.

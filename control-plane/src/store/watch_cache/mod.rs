@@ -1,7 +1,8 @@
 //! The newest state of every object in memory, and what happened to it lately.
 //!
-//! In: one store watch over the whole prefix of the cluster, so that progress is the same for all
-//! kinds: when the cache has seen revision R, it has seen every change up to R. Out: lists and
+//! In: one store watch over everything of the cluster, so that progress is the same for all
+//! kinds: when the cache has seen revision R, it has seen every change up to R. What is no object
+//! (claims) only moves that revision on; it is neither read nor kept. Out: lists and
 //! watches of a [`Scope`], shared objects, no copy per reader. Writes go to the [`Store`] itself.
 //! Never filters by selector; events carry the previous object so that the HTTP layer can.
 
@@ -22,19 +23,19 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use self::state::{State, Subscription};
 pub use super::object::Object;
-use super::{Store, StoreError};
+use super::{Store, StoreError, keys::Keys};
 
 /// How long a reader waits for the cache to reach a revision.
 const FRESH_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long a consistent read waits before it asks the store itself. The newest revision may
-/// belong to a key outside the cluster's prefix, and then the cache never hears of it.
+/// belong to a key outside the cluster's root, and then the cache never hears of it.
 const STORE_READ_AFTER: Duration = Duration::from_millis(500);
 
 /// Which objects: a key path. When it ends in `/` everything below it, otherwise that one key.
 ///
-/// `/registry/pods/` is every pod, `/registry/pods/default/` those of a namespace and
-/// `/registry/pods/default/web` a single one (and not `web-1`).
+/// `…/pods/` is every pod, `…/pods/default/` those of a namespace and
+/// `…/pods/default/web` a single one (and not `web-1`).
 pub type Scope = str;
 
 /// How fresh a read has to be.
@@ -92,13 +93,13 @@ pub struct WatchCache {
 }
 
 impl WatchCache {
-    /// Starts to follow everything under `prefix` (`/registry/`). Returns at once; the first
-    /// reads wait for the first list, see [`WatchCache::is_ready`].
-    pub fn start(store: Arc<dyn Store>, prefix: &str) -> Self {
+    /// Starts to follow all objects that have these keys. Returns at once; the first reads wait
+    /// for the first list, see [`WatchCache::is_ready`].
+    pub fn start(store: Arc<dyn Store>, keys: &Keys) -> Self {
         let inner = Arc::new(Inner {
             state: RwLock::new(State::new(state::Limits::default())),
             progress: watch::channel(0).0,
-            prefix: prefix.to_owned(),
+            keys: keys.clone(),
             store,
         });
         let task = tokio::spawn(feed::run(inner.clone()));
@@ -230,7 +231,7 @@ impl Stream for Watch {
 struct Inner {
     state: RwLock<State>,
     progress: watch::Sender<u64>,
-    prefix: String,
+    keys: Keys,
     store: Arc<dyn Store>,
 }
 

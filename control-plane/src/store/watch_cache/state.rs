@@ -42,6 +42,8 @@ pub(super) enum Update {
     Put(Object),
     /// The key is gone since a revision.
     Delete(String, u64),
+    /// Something else changed at a revision.
+    Elsewhere(u64),
 }
 
 /// The objects, the history and the watchers.
@@ -105,6 +107,10 @@ impl State {
         let event = match update {
             Update::Put(object) => self.put(object),
             Update::Delete(key, revision) => self.delete(&key, revision),
+            Update::Elsewhere(revision) => {
+                self.revision = self.revision.max(revision);
+                None
+            }
         };
         let Some(event) = event.map(Arc::new) else { return };
         self.revision = event.revision;

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 use serde_json::json;
 
 use super::{Bed, ip, node_port, service};
-use crate::registry::{Strategy, cases};
+use crate::{
+    registry::{Strategy, cases},
+    store::keys::Keys,
+};
 
 #[tokio::test]
 async fn every_service_gets_an_address_of_its_own() {
@@ -73,7 +76,7 @@ async fn a_dry_run_keeps_nothing() {
         bed.services.allocate(&mut draft, None, true).await.unwrap();
         assert!(!ip(&draft).is_empty() && node_port(&draft, 0) > 0, "{draft}");
     }
-    let all = bed.store.list("/registry/ranges/", None, None, 0).await.unwrap();
+    let all = bed.store.list("/registry/claims/", None, None, 0).await.unwrap();
     assert_eq!(all.entries, []);
 }
 
@@ -99,10 +102,10 @@ async fn a_refused_service_holds_nothing() {
     let bed = Bed::new();
     let taken = json!({ "type": "NodePort", "ports": [{ "port": 80, "nodePort": 30_000 }] });
     bed.create(&service("first", &taken)).await.unwrap();
-    let before = bed.store.list("/registry/ranges/", None, None, 0).await.unwrap().entries;
+    let before = bed.store.list("/registry/claims/", None, None, 0).await.unwrap().entries;
     // It gets an address before its port is refused.
     bed.create(&service("second", &taken)).await.unwrap_err();
-    assert_eq!(bed.store.list("/registry/ranges/", None, None, 0).await.unwrap().entries, before);
+    assert_eq!(bed.store.list("/registry/claims/", None, None, 0).await.unwrap().entries, before);
 }
 
 #[tokio::test]
@@ -132,7 +135,7 @@ async fn only_the_holder_gives_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_side_by_side_never_give_an_address_twice() {
     let bed = Bed::with_range([192, 168, 0, 0], 26);
-    let other = super::ServiceStrategy::new(bed.store.clone(), "/registry", bed.cidr);
+    let other = super::ServiceStrategy::new(bed.store.clone(), &Keys::new("/registry"), bed.cidr);
     let create = async |strategy: &super::ServiceStrategy, name: String| {
         let mut draft = cases::created(strategy, &service(&name, &json!({})));
         strategy.allocate(&mut draft, None, false).await.unwrap();

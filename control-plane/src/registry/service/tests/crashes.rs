@@ -12,8 +12,8 @@ fn asking(address: &str, port: u64) -> Value {
 
 /// All claims, as `range/item`.
 async fn claims(bed: &Bed) -> Vec<String> {
-    let page = bed.store.list("/registry/ranges/", None, None, 0).await.unwrap();
-    page.entries.iter().map(|entry| entry.key.trim_start_matches("/registry/ranges/").to_owned()).collect()
+    let page = bed.store.list("/registry/claims/", None, None, 0).await.unwrap();
+    page.entries.iter().map(|entry| entry.key.trim_start_matches("/registry/claims/").to_owned()).collect()
 }
 
 async fn repair(bed: &Bed, now: Timestamp) {
@@ -71,7 +71,7 @@ async fn a_service_gets_back_what_it_has_lost() {
     let bed = Bed::new();
     let made = bed.create(&service("web", &asking("10.96.0.10", 30_000))).await.unwrap();
     for key in ["serviceips/10.96.0.10", "servicenodeports/30000"] {
-        let key = format!("/registry/ranges/{key}");
+        let key = format!("/registry/claims/{key}");
         let entry = bed.store.get(&key).await.unwrap().unwrap();
         bed.store.delete(&key, entry.revision).await.unwrap();
     }
@@ -92,7 +92,7 @@ async fn a_claim_of_a_former_service_goes_to_the_present_one() {
     repair(&bed, later()).await;
     // Whoever still holds the former one gives nothing back.
     bed.services.release(&first, None).await;
-    let claim = bed.store.get("/registry/ranges/serviceips/10.96.0.10").await.unwrap().unwrap();
+    let claim = bed.store.get("/registry/claims/serviceips/10.96.0.10").await.unwrap().unwrap();
     let claim: Value = serde_json::from_slice(&claim.value).unwrap();
     assert_eq!(claim["uid"], "uid-second");
 }
@@ -106,7 +106,7 @@ async fn of_two_services_with_one_address_the_older_has_it() {
         bed.store.create(&super::key(&service), service.to_string().into()).await.unwrap();
     }
     repair(&bed, soon()).await;
-    let claim = bed.store.get("/registry/ranges/serviceips/10.96.0.10").await.unwrap().unwrap();
+    let claim = bed.store.get("/registry/claims/serviceips/10.96.0.10").await.unwrap().unwrap();
     let claim: Value = serde_json::from_slice(&claim.value).unwrap();
     assert_eq!(claim["service"], "default/old");
 }
@@ -114,7 +114,7 @@ async fn of_two_services_with_one_address_the_older_has_it() {
 #[tokio::test]
 async fn a_claim_that_cannot_be_read_is_freed() {
     let bed = Bed::new();
-    bed.store.create("/registry/ranges/serviceips/10.96.0.10", "rubbish".into()).await.unwrap();
+    bed.store.create("/registry/claims/serviceips/10.96.0.10", "rubbish".into()).await.unwrap();
     repair(&bed, later()).await;
     assert_eq!(claims(&bed).await, Vec::<String>::new());
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::ServiceStrategy;
 use crate::{
     registry::{Strategy, cases},
-    store::{Store, embedded::EmbeddedStore},
+    store::{Store, embedded::EmbeddedStore, keys::Keys},
 };
 
 /// A store, and strategies over it.
@@ -34,12 +34,12 @@ impl Bed {
         let dir = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&dir.path().join("store.redb")).unwrap());
         let cidr = (Ipv4Addr::from(network), length);
-        Self { services: ServiceStrategy::new(store.clone(), "/registry", cidr), store, cidr, _dir: dir }
+        Self { services: ServiceStrategy::new(store.clone(), &Keys::new("/registry"), cidr), store, cidr, _dir: dir }
     }
 
     /// A server that starts anew on the same store.
     fn restart(&mut self) {
-        self.services = ServiceStrategy::new(self.store.clone(), "/registry", self.cidr);
+        self.services = ServiceStrategy::new(self.store.clone(), &Keys::new("/registry"), self.cidr);
     }
 
     /// What creation does before it stores: defaults, allocation, validation.
@@ -82,7 +82,7 @@ impl Bed {
 }
 
 fn key(service: &Value) -> String {
-    format!("/registry/services/default/{}", meta::name(service))
+    format!("/registry/objects/services/default/{}", meta::name(service))
 }
 
 /// A Service with one port.

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::{flaky::Flaky, *};
-use crate::store::{embedded::EmbeddedStore, object::encode};
+use crate::store::{embedded::EmbeddedStore, keys::Keys, object::encode};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -15,7 +15,7 @@ struct Bed {
 fn bed() -> Bed {
     let dir = TempDir::new().unwrap();
     let store = Arc::new(Flaky::new(EmbeddedStore::open(&dir.path().join("store.redb")).unwrap()));
-    let cache = WatchCache::start(store.clone(), "/r/");
+    let cache = WatchCache::start(store.clone(), &Keys::new("/r"));
     Bed { store, cache, _dir: dir }
 }
 
@@ -38,8 +38,8 @@ async fn next(watch: &mut Watch) -> Option<Arc<Event>> {
 async fn a_consistent_list_shows_every_acknowledged_write() {
     let bed = bed();
     for number in 0..200 {
-        let revision = bed.create(&format!("/r/{number:03}")).await;
-        let list = bed.cache.list("/r/", None, Freshness::Newest).await.unwrap();
+        let revision = bed.create(&format!("/r/objects/{number:03}")).await;
+        let list = bed.cache.list("/r/objects/", None, Freshness::Newest).await.unwrap();
         assert_eq!((list.revision, list.objects.len()), (revision, number + 1));
         assert_eq!(list.objects[number].value()["metadata"]["resourceVersion"], revision.to_string());
     }
@@ -49,34 +49,36 @@ async fn a_consistent_list_shows_every_acknowledged_write() {
 #[tokio::test]
 async fn reads_are_as_fresh_as_they_ask_for() {
     let bed = bed();
-    let a = bed.create("/r/a").await;
-    let b = bed.create("/r/b").await;
-    let list = |fresh| bed.cache.list("/r/", None, fresh);
-    assert_eq!(brief(&list(Freshness::AtLeast(b)).await.unwrap()), [("/r/a", a), ("/r/b", b)]);
+    let a = bed.create("/r/objects/a").await;
+    let b = bed.create("/r/objects/b").await;
+    let list = |fresh| bed.cache.list("/r/objects/", None, fresh);
+    assert_eq!(brief(&list(Freshness::AtLeast(b)).await.unwrap()), [("/r/objects/a", a), ("/r/objects/b", b)]);
     assert_eq!(brief(&list(Freshness::Any).await.unwrap()).len(), 2);
     let then = list(Freshness::Exact(a)).await.unwrap();
-    assert_eq!((then.revision, brief(&then)), (a, vec![("/r/a", a)]));
+    assert_eq!((then.revision, brief(&then)), (a, vec![("/r/objects/a", a)]));
     let future = list(Freshness::AtLeast(b + 1)).await;
     assert!(matches!(future, Err(StoreError::Future { asked, newest }) if (asked, newest) == (b + 1, b)));
     let future = list(Freshness::Exact(b + 1)).await;
     assert!(matches!(future, Err(StoreError::Future { asked, newest }) if (asked, newest) == (b + 1, b)));
-    assert_eq!(bed.cache.get("/r/a", Freshness::Newest).await.unwrap().unwrap().revision(), a);
-    assert_eq!(bed.cache.get("/r/c", Freshness::Newest).await.unwrap(), None);
+    assert_eq!(bed.cache.get("/r/objects/a", Freshness::Newest).await.unwrap().unwrap().revision(), a);
+    assert_eq!(bed.cache.get("/r/objects/c", Freshness::Newest).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn what_the_cache_has_forgotten_is_listed_from_the_store() {
     let bed = bed();
-    let a = bed.create("/r/a").await;
-    let b = bed.create("/r/b").await;
-    let later = WatchCache::start(bed.store.clone(), "/r/");
-    let list = later.list("/r/", None, Freshness::Newest).await.unwrap();
+    let a = bed.create("/r/objects/a").await;
+    let b = bed.create("/r/objects/b").await;
+    let later = WatchCache::start(bed.store.clone(), &Keys::new("/r"));
+    let list = later.list("/r/objects/", None, Freshness::Newest).await.unwrap();
     assert_eq!(list.revision, b);
-    let then = later.list("/r/", None, Freshness::Exact(a)).await.unwrap();
-    assert_eq!((then.revision, brief(&then)), (a, vec![("/r/a", a)]));
-    assert!(matches!(later.watch("/r/", a).await.map(drop), Err(StoreError::Compacted { oldest }) if oldest == b));
+    let then = later.list("/r/objects/", None, Freshness::Exact(a)).await.unwrap();
+    assert_eq!((then.revision, brief(&then)), (a, vec![("/r/objects/a", a)]));
+    assert!(
+        matches!(later.watch("/r/objects/", a).await.map(drop), Err(StoreError::Compacted { oldest }) if oldest == b)
+    );
     bed.store.compact(b).await.unwrap();
-    let then = later.list("/r/", None, Freshness::Exact(a)).await;
+    let then = later.list("/r/objects/", None, Freshness::Exact(a)).await;
     assert!(matches!(then, Err(StoreError::Compacted { oldest }) if oldest == b));
 }
 
@@ -86,21 +88,21 @@ async fn lists_and_watches_of_many_readers_fit_together_while_writers_write() {
     let writer = |number: u64| {
         let bed = bed.clone();
         tokio::spawn(async move {
-            bed.create(&format!("/r/{number}")).await;
+            bed.create(&format!("/r/objects/{number}")).await;
             for _ in 0..60 {
-                bed.update(&format!("/r/{number}")).await;
+                bed.update(&format!("/r/objects/{number}")).await;
             }
         })
     };
     let writers: Vec<_> = (0..4).map(writer).collect();
     let mut readers = Vec::new();
     while !writers.iter().all(JoinHandle::is_finished) && readers.len() < 30 {
-        readers.push(bed.cache.list_and_watch("/r/", Freshness::Newest).await.unwrap());
+        readers.push(bed.cache.list_and_watch("/r/objects/", Freshness::Newest).await.unwrap());
     }
     for writer in writers {
         writer.await.unwrap();
     }
-    let end = bed.create("/r/end").await;
+    let end = bed.create("/r/objects/end").await;
     for (list, mut watch) in readers {
         for expected in list.revision + 1..=end {
             assert_eq!(next(&mut watch).await.unwrap().revision, expected);
@@ -113,12 +115,12 @@ async fn lists_and_watches_of_many_readers_fit_together_while_writers_write() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_watch_of_the_store_goes_on_without_a_gap() {
     let bed = bed();
-    let mut newest = bed.create("/r/a").await;
-    let (list, mut watch) = bed.cache.list_and_watch("/r/", Freshness::Newest).await.unwrap();
+    let mut newest = bed.create("/r/objects/a").await;
+    let (list, mut watch) = bed.cache.list_and_watch("/r/objects/", Freshness::Newest).await.unwrap();
     assert_eq!(list.revision, newest);
     for round in 0..10 {
         bed.store.set_cut(round % 2 == 0);
-        newest = bed.update("/r/a").await;
+        newest = bed.update("/r/objects/a").await;
     }
     for expected in list.revision + 1..=newest {
         assert_eq!(next(&mut watch).await.unwrap().revision, expected);
@@ -131,39 +133,56 @@ async fn a_broken_watch_of_the_store_goes_on_without_a_gap() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_compaction_the_cache_lists_again_and_old_watches_end() {
     let bed = bed();
-    bed.create("/r/a").await;
-    let gone = bed.create("/r/b").await;
-    let (list, mut watch) = bed.cache.list_and_watch("/r/", Freshness::Newest).await.unwrap();
+    bed.create("/r/objects/a").await;
+    let gone = bed.create("/r/objects/b").await;
+    let (list, mut watch) = bed.cache.list_and_watch("/r/objects/", Freshness::Newest).await.unwrap();
     bed.store.set_cut(true);
-    bed.store.delete("/r/b", gone).await.unwrap();
-    let newest = bed.update("/r/a").await;
+    bed.store.delete("/r/objects/b", gone).await.unwrap();
+    let newest = bed.update("/r/objects/a").await;
     bed.store.compact(newest).await.unwrap();
 
     // While it is cut off, consistent reads come from the store.
-    let fresh = bed.cache.list("/r/", None, Freshness::Newest).await.unwrap();
-    assert_eq!(brief(&fresh), [("/r/a", newest)]);
-    assert_eq!(bed.cache.list("/r/", None, Freshness::Any).await.unwrap(), list);
+    let fresh = bed.cache.list("/r/objects/", None, Freshness::Newest).await.unwrap();
+    assert_eq!(brief(&fresh), [("/r/objects/a", newest)]);
+    assert_eq!(bed.cache.list("/r/objects/", None, Freshness::Any).await.unwrap(), list);
 
     bed.store.set_cut(false);
     assert_eq!(next(&mut watch).await, None, "no events, but an end");
     assert_eq!(watch.revision(), list.revision, "no bookmark past what was seen");
-    let again = bed.cache.watch("/r/", list.revision).await.map(drop);
+    let again = bed.cache.watch("/r/objects/", list.revision).await.map(drop);
     assert!(matches!(again, Err(StoreError::Compacted { oldest }) if oldest == newest));
-    let (list, mut watch) = bed.cache.list_and_watch("/r/", Freshness::AtLeast(newest)).await.unwrap();
-    assert_eq!(brief(&list), [("/r/a", newest)]);
-    let next_revision = bed.update("/r/a").await;
+    let (list, mut watch) = bed.cache.list_and_watch("/r/objects/", Freshness::AtLeast(newest)).await.unwrap();
+    assert_eq!(brief(&list), [("/r/objects/a", newest)]);
+    let next_revision = bed.update("/r/objects/a").await;
     assert_eq!(next(&mut watch).await.unwrap().revision, next_revision);
 }
 
 #[tokio::test]
 async fn an_unreadable_object_is_left_out_and_counts_as_deleted() {
     let bed = bed();
-    let a = bed.create("/r/a").await;
-    let (_, mut watch) = bed.cache.list_and_watch("/r/", Freshness::Newest).await.unwrap();
-    let broken = bed.store.update("/r/a", Bytes::from_static(b"broken"), a).await.unwrap();
+    let a = bed.create("/r/objects/a").await;
+    let (_, mut watch) = bed.cache.list_and_watch("/r/objects/", Freshness::Newest).await.unwrap();
+    let broken = bed.store.update("/r/objects/a", Bytes::from_static(b"broken"), a).await.unwrap();
     let event = next(&mut watch).await.unwrap();
     assert_eq!((event.kind, event.revision), (EventKind::Deleted, broken));
-    let b = bed.create("/r/b").await;
-    let list = bed.cache.list("/r/", None, Freshness::Newest).await.unwrap();
-    assert_eq!(brief(&list), [("/r/b", b)]);
+    let b = bed.create("/r/objects/b").await;
+    let list = bed.cache.list("/r/objects/", None, Freshness::Newest).await.unwrap();
+    assert_eq!(brief(&list), [("/r/objects/b", b)]);
+}
+
+#[tokio::test]
+async fn what_is_no_object_moves_the_revision_on_and_nothing_else() {
+    let bed = bed();
+    let a = bed.create("/r/objects/a").await;
+    let (_, mut watch) = bed.cache.list_and_watch("/r/objects/", Freshness::Newest).await.unwrap();
+    // Not even JSON: it is not looked at.
+    let claim = bed.store.create("/r/claims/a/1", Bytes::from_static(b"claim")).await.unwrap();
+    bed.cache.wait_until(claim, DEADLINE).await.expect("the cache hears how far the store is");
+    let list = bed.cache.list("/r/", None, Freshness::Any).await.unwrap();
+    assert_eq!((list.revision, brief(&list)), (claim, vec![("/r/objects/a", a)]));
+    assert!(watch.try_next_event().is_none());
+    assert_eq!(watch.revision(), claim, "a bookmark says that nothing happened until then");
+    let again = WatchCache::start(bed.store.clone(), &Keys::new("/r"));
+    let list = again.list("/r/", None, Freshness::Newest).await.unwrap();
+    assert_eq!((list.revision, brief(&list)), (claim, vec![("/r/objects/a", a)]));
 }
