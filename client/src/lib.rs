@@ -1,7 +1,7 @@
 //! Talk to a Kubernetes API server and react to it.
 //!
 //! In: a kubeconfig or a [`kube::Client`]. Out: [`informer::Informer`] caches that are whole
-//! when they are seen, the one [`controller`] runtime with its [`queue`], and what it writes
+//! when they are seen, [`services`] with their endpoints, the one [`controller`] runtime with its [`queue`], and what it writes
 //! through: [`write`] for objects, [`recorder`] for events. This crate holds no business logic.
 //! The feature `fake` adds an API server in memory, for tests of whoever talks to one.
 
@@ -10,6 +10,7 @@ pub mod controller;
 pub mod informer;
 pub mod queue;
 pub mod recorder;
+pub mod services;
 pub mod write;
 
 #[cfg(any(test, feature = "fake"))]

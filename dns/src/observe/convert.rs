@@ -8,10 +8,9 @@ use k8s_openapi::api::{
     discovery::v1::{Endpoint, EndpointPort, EndpointSlice},
 };
 
-use crate::zone::facts::{EndpointFacts, Port, Protocol, ServiceFacts, ServiceKind, SliceFacts};
+use nodeplane_client::services::service_of;
 
-/// The label that says which service a slice belongs to.
-pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+use crate::zone::facts::{EndpointFacts, Port, Protocol, ServiceFacts, ServiceKind, SliceFacts};
 
 /// What DNS knows of a Service; nothing as long as it has no address.
 pub fn service_facts(service: &Service) -> Option<ServiceFacts> {
@@ -40,15 +39,10 @@ pub fn slice_facts(slice: &EndpointSlice) -> Option<SliceFacts> {
         |endpoint: &&Endpoint| endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true);
     Some(SliceFacts {
         namespace: slice.metadata.namespace.clone()?,
-        service: service_of(slice)?.to_owned(),
+        service: service_of(slice)?.name,
         ports: slice.ports.iter().flatten().filter_map(endpoint_port).collect(),
         endpoints: slice.endpoints.iter().filter(ready).map(endpoint_facts).collect(),
     })
-}
-
-/// The service that a slice belongs to.
-pub(super) fn service_of(slice: &EndpointSlice) -> Option<&str> {
-    slice.metadata.labels.as_ref()?.get(SERVICE_NAME).map(String::as_str)
 }
 
 fn cluster_kind(first: Option<&str>, all: &[String]) -> Option<ServiceKind> {

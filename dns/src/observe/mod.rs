@@ -7,7 +7,6 @@
 mod convert;
 #[cfg(test)]
 pub(crate) mod fake;
-mod index;
 mod sources;
 
 use std::{
@@ -18,11 +17,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 use nodeplane_api::meta::Key;
-use nodeplane_client::informer::Notice;
-use tokio::sync::{broadcast, watch};
-use tracing::{debug, info, trace};
+use tokio::sync::watch;
+use tracing::{info, trace};
 
-use self::index::SliceIndex;
 pub use self::{
     convert::{service_facts, slice_facts},
     sources::Sources,
@@ -35,26 +32,15 @@ pub type Published = Arc<ArcSwap<Zone>>;
 /// Keeps a published zone equal to the cluster.
 pub struct Observer {
     sources: Sources,
-    settings: Arc<Settings>,
     zone: Published,
     synced: watch::Sender<bool>,
-    slices: SliceIndex,
-}
-
-/// What has to be looked at again.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Stale {
-    everything: bool,
-    namespaces: bool,
-    services: BTreeSet<(String, String)>,
-    slices: BTreeSet<(String, String)>,
 }
 
 impl Observer {
     /// An observer whose zone is empty until [`Self::run`].
     pub fn new(sources: Sources, settings: Arc<Settings>) -> Self {
-        let zone = Arc::new(ArcSwap::from_pointee(Zone::empty(settings.clone())));
-        Self { sources, settings, zone, synced: watch::Sender::new(false), slices: SliceIndex::default() }
+        let zone = Arc::new(ArcSwap::from_pointee(Zone::empty(settings)));
+        Self { sources, zone, synced: watch::Sender::new(false) }
     }
 
     /// The zone as it is now, for readers.
@@ -68,123 +54,49 @@ impl Observer {
     }
 
     /// Follows the informers until they are gone.
-    pub async fn run(mut self) {
-        let mut services = self.sources.services.subscribe();
-        let mut slices = self.sources.slices.subscribe();
-        let mut namespaces = self.sources.namespaces.subscribe();
-        // What changed before the subscription began is only in the caches.
-        let mut stale = Stale { everything: true, ..Stale::default() };
+    pub async fn run(self) {
+        let changes = self.sources.services.follow();
+        let mut namespaces = self.sources.namespaces.generation();
+        namespaces.mark_changed();
         loop {
-            drain(&mut services, |notice| stale.note(Kind::Service, notice));
-            drain(&mut slices, |notice| stale.note(Kind::Slice, notice));
-            drain(&mut namespaces, |notice| stale.note(Kind::Namespace, notice));
-            self.refresh(std::mem::take(&mut stale));
-            let open = tokio::select! {
-                notice = services.recv() => stale.note_received(Kind::Service, notice),
-                notice = slices.recv() => stale.note_received(Kind::Slice, notice),
-                notice = namespaces.recv() => stale.note_received(Kind::Namespace, notice),
-            };
-            if !open {
-                return;
+            // Asked first: what is complete by now is in what is taken next.
+            let synced = self.sources.are_ready();
+            let renamed = namespaces.has_changed().unwrap_or_default();
+            namespaces.mark_unchanged();
+            self.update(&changes.take(), renamed, synced);
+            tokio::select! {
+                () = changes.changed() => {}
+                // The sender lives as long as the informer that we hold.
+                _ = namespaces.changed() => namespaces.mark_changed(),
+                () = self.sources.ready(), if !synced => {}
+                () = self.sources.ended() => return,
             }
         }
     }
 
-    fn refresh(&mut self, stale: Stale) {
-        let synced = self.sources.are_ready();
-        if stale.everything {
-            self.rebuild(synced);
-        } else {
-            self.update(stale, synced);
-        }
-        // Told after the zone is published, so that whoever is told finds it.
-        self.synced.send_if_modified(|known| !std::mem::replace(known, synced) && synced);
-    }
-
-    fn rebuild(&mut self, synced: bool) {
-        self.slices = self.sources.slices.with(|objects| SliceIndex::of(objects.values().map(|object| &**object)));
-        let zone = Zone::build(self.settings.clone(), &self.sources.snapshot(), unix_time(), synced);
-        info!(services = zone.len(), synced, "zone rebuilt");
-        self.zone.store(Arc::new(zone));
-    }
-
-    fn update(&mut self, stale: Stale, synced: bool) {
-        let Stale { everything: _, namespaces, mut services, slices } = stale;
-        for (namespace, name) in slices {
-            let slice = self.sources.slices.get(&Key::new(namespace.as_str(), name.as_str()));
-            let owner = slice.as_deref().and_then(convert::service_of).map(str::to_owned);
-            services.extend(
-                self.slices.moved(&namespace, &name, owner).into_iter().map(|owner| (namespace.clone(), owner)),
-            );
-        }
+    fn update(&self, services: &BTreeSet<Key>, namespaces: bool, synced: bool) {
         let mut zone = Zone::clone(&self.zone.load());
         if namespaces {
             self.sources.namespaces.with(|objects| zone.set_namespaces(objects.keys().map(|key| key.name.as_str())));
         }
-        for (namespace, name) in &services {
-            zone.put(namespace, name, self.entry(namespace, name));
+        for key in services {
+            zone.put(&key.namespace, &key.name, self.entry(key));
         }
         zone.mark(unix_time(), synced);
         trace!(changed = services.len(), services = zone.len(), "zone updated");
+        let size = zone.len();
         self.zone.store(Arc::new(zone));
+        // Told after the zone is published, so that whoever is told finds it.
+        if self.synced.send_if_modified(|known| !std::mem::replace(known, synced) && synced) {
+            info!(services = size, "the zone is complete");
+        }
     }
 
-    fn entry(&self, namespace: &str, name: &str) -> Option<Entry> {
-        let service = service_facts(&*self.sources.services.get(&Key::new(namespace, name))?)?;
-        let slices: Vec<SliceFacts> = self
-            .slices
-            .of_service(namespace, name)
-            .filter_map(|slice| slice_facts(&*self.sources.slices.get(&Key::new(namespace, slice))?))
-            // The cache may be ahead of the index; the notice of that change is on its way.
-            .filter(|slice| slice.service == name)
-            .collect();
+    fn entry(&self, key: &Key) -> Option<Entry> {
+        let service = service_facts(&*self.sources.services.objects.get(key)?)?;
+        let slices: Vec<SliceFacts> =
+            self.sources.services.slices_of(key).iter().filter_map(|slice| slice_facts(slice)).collect();
         Entry::new(&service, slices.iter())
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Service,
-    Slice,
-    Namespace,
-}
-
-impl Stale {
-    fn note(&mut self, kind: Kind, notice: Option<Notice>) {
-        match (kind, notice) {
-            (Kind::Namespace, _) => self.namespaces = true,
-            (_, None | Some(Notice::Relisted)) => self.everything = true,
-            (Kind::Service, Some(Notice::Changed(key))) => {
-                self.services.insert((key.namespace, key.name));
-            }
-            (Kind::Slice, Some(Notice::Changed(key))) => {
-                self.slices.insert((key.namespace, key.name));
-            }
-        }
-    }
-
-    /// Notes what was received; false when the informer is gone.
-    fn note_received(&mut self, kind: Kind, received: Result<Notice, broadcast::error::RecvError>) -> bool {
-        match received {
-            Ok(notice) => self.note(kind, Some(notice)),
-            Err(broadcast::error::RecvError::Lagged(missed)) => {
-                debug!(missed, "too many changes at once; looking at everything");
-                self.note(kind, None);
-            }
-            Err(broadcast::error::RecvError::Closed) => return false,
-        }
-        true
-    }
-}
-
-/// Passes on every notice that is there; nothing stands for notices that were lost.
-fn drain(notices: &mut broadcast::Receiver<Notice>, mut note: impl FnMut(Option<Notice>)) {
-    loop {
-        match notices.try_recv() {
-            Ok(notice) => note(Some(notice)),
-            Err(broadcast::error::TryRecvError::Lagged(_)) => note(None),
-            Err(_) => return,
-        }
     }
 }
 

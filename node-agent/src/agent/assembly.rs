@@ -156,7 +156,7 @@ impl Agent {
             network,
             api: Arc::new(KubernetesApi::new(
                 self.client.clone(),
-                self.sources.services.clone(),
+                self.sources.services.objects.clone(),
                 self.recorder.clone(),
             )),
             paths: Paths::new(&self.flags.state_dir),

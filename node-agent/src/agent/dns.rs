@@ -20,7 +20,7 @@ impl Agent {
         self.task("dns-slice", |agent| async move {
             let place = (agent.identity.name.as_str(), gateway);
             let node = || agent.keeper.node().as_deref().cloned();
-            let slices = agent.sources.slices.clone();
+            let slices = agent.sources.services.slices.clone();
             dns_slice::publish(&agent.client, slices, place, ready, node, &agent.stop).await;
         });
         let config = Config {
@@ -33,8 +33,7 @@ impl Agent {
             reverse_zones: [self.flags.service_cidr, self.flags.cluster_cidr].into_iter().filter_map(zone).collect(),
             ..Config::default()
         };
-        let (services, slices) = (self.sources.services.clone(), self.sources.slices.clone());
-        let sources = Sources::shared(&self.client, services, slices);
+        let sources = Sources::shared(&self.client, self.sources.services.clone());
         while !self.stop.is_cancelled() {
             let start = || async { Dns::start_with(&config, sources.clone()) };
             let Some(dns) = self.insist(Part::Dns, start).await else { return };

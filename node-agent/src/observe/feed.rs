@@ -69,7 +69,8 @@ impl Feed {
 
     async fn follow(&self) {
         self.sources.ready().await;
-        let (mut services, mut slices) = (self.sources.services.generation(), self.sources.slices.generation());
+        let (mut services, mut slices) =
+            (self.sources.services.objects.generation(), self.sources.services.slices.generation());
         loop {
             // Marked as seen before the caches are read: what comes while reading is seen again.
             services.borrow_and_update();
@@ -89,7 +90,7 @@ impl Feed {
 
     /// Whether the plane has taken it.
     fn sync(&self) -> bool {
-        let (services, slices) = (self.sources.services.list(), self.sources.slices.list());
+        let (services, slices) = (self.sources.services.objects.list(), self.sources.services.slices.list());
         let snapshot = Snapshot::build(services, slices, &self.node_name);
         let outcome = self.plane.sync(&snapshot);
         let mut progress = self.lock();

@@ -1,5 +1,6 @@
 use std::{net::Ipv4Addr, time::Duration};
 
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use nodeplane_client::fake::Fake;
 use serde_json::{Value, json};
 use tokio::{task::yield_now, time::timeout};
@@ -106,8 +107,12 @@ async fn nothing_is_written_before_every_list_is_there() {
             }
         }
         let sources = &stage.sources;
-        let complete =
-            [sources.services.is_ready(), sources.slices.is_ready(), sources.pods.is_ready(), sources.node.is_ready()];
+        let complete = [
+            sources.services.objects.is_ready(),
+            sources.services.slices.is_ready(),
+            sources.pods.is_ready(),
+            sources.node.is_ready(),
+        ];
         assert_eq!(complete.iter().filter(|ready| **ready).count(), 3, "{withheld}");
         assert_eq!(stage.dataplane.state().image, earlier, "{withheld}");
         assert_eq!((stage.feed.progress().syncs, stage.dataplane.state().settled), (0, 0), "{withheld}");
