@@ -23,6 +23,9 @@ pub(super) const FLUSH: Duration = Duration::from_secs(300);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// Causes that concern one node alone.
+const ALONE: [Cause; 5] = [Cause::Cordoned, Cause::Taint, Cause::NodeAffinity, Cause::Ports, Cause::Resources];
+
 /// What keeps a pod waiting.
 pub(super) type Causes = BTreeSet<Cause>;
 
@@ -111,10 +114,8 @@ impl Wait {
                 has_any(&[Cause::NoNodes, Cause::Spread]) || neighbours() || filter::fits_alone(&self.pod, node)
             }
             Happening::NodeGone => has_any(&[Cause::Spread]) || neighbours(),
-            Happening::Room(node) => {
-                has_any(&[Cause::Resources, Cause::Ports])
-                    && node.is_some_and(|node| filter::fits_alone(&self.pod, node))
-            }
+            // Not only causes that room cures: one that was cured on a full node is still noted.
+            Happening::Room(node) => has_any(&ALONE) && node.is_some_and(|node| filter::fits_alone(&self.pod, node)),
             Happening::Neighbour(other, namespaces) => {
                 (has_any(&[Cause::Spread]) && is_spread_with(&self.pod, other))
                     || neighbour_helps(&self.pod, causes, other, namespaces)

@@ -168,6 +168,15 @@ fn room_helps_those_who_fit_into_it() {
 }
 
 #[test]
+fn room_helps_also_where_something_else_was_in_the_way_before() {
+    let pods = [pod("busy", &on("n", asks("2", "1Gi"))), pod("late", &asks("1", "1Gi"))];
+    let mut scene = Scene::new(&[tainted(json!([{ "key": "gpu", "effect": "NoSchedule" }]))], &pods);
+    assert!(scene.fails(&pods[1]), "for the taint, which is looked at first");
+    assert_eq!(scene.set_node(&tainted(json!(null))), NOBODY, "the node is full");
+    assert_eq!(scene.change_pod("busy", None), ["late"]);
+}
+
+#[test]
 fn a_node_that_gets_ready_helps_those_who_could_go_there() {
     let not_ready = json!([{ "key": "node.kubernetes.io/not-ready", "effect": "NoSchedule" }]);
     let (late, early) = (pod("late", &json!({})), pod("early", &json!({})));
