@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 /// Names an object within its kind.
@@ -22,10 +23,19 @@ impl Key {
     /// The key of a typed object.
     pub fn of<T>(object: &T) -> Self
     where
-        T: k8s_openapi::Metadata<Ty = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta>,
+        T: k8s_openapi::Metadata<Ty = ObjectMeta>,
     {
-        let meta = object.metadata();
+        Self::of_meta(object.metadata())
+    }
+
+    /// The key of an object of any type, by its metadata.
+    pub fn of_meta(meta: &ObjectMeta) -> Self {
         Self::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    }
+
+    /// The key of an untyped object.
+    pub fn of_value(object: &Value) -> Self {
+        Self::new(namespace(object), name(object))
     }
 }
 

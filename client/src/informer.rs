@@ -301,11 +301,6 @@ fn revision_of<K: Resource>(object: &K) -> Option<u64> {
     object.meta().resource_version.as_deref()?.parse().ok()
 }
 
-fn key_of<K: Resource>(object: &K) -> Key {
-    let meta = object.meta();
-    Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
-}
-
 /// Whether the revision to watch from is gone and only a new list helps. kube's watcher starts
 /// over by itself when the stream says so, but not when the watch request itself is refused.
 fn is_expired(error: &watcher::Error) -> bool {
@@ -369,7 +364,7 @@ impl<K: Object> Reflection<'_, K> {
                 self.shared.set(key, Some(&object), &object);
             }
             watcher::Event::Delete(object) => {
-                self.shared.set(key_of(&object), None, &object);
+                self.shared.set(Key::of_meta(object.meta()), None, &object);
             }
         }
     }
@@ -377,7 +372,7 @@ impl<K: Object> Reflection<'_, K> {
     fn keep(&self, mut object: K) -> (Key, Arc<K>) {
         object.meta_mut().managed_fields = None;
         (self.trim)(&mut object);
-        (key_of(&object), Arc::new(object))
+        (Key::of_meta(object.meta()), Arc::new(object))
     }
 }
 

@@ -110,7 +110,7 @@ impl Write {
     /// Replaces `part` of the object that has the key of `object`.
     pub fn replace<T: Serialize>(kind: &'static Kind, part: Option<Subresource>, object: &T) -> Self {
         let object = to_value(kind, object);
-        Self::Replace { kind, key: key_of(&object), part, object }
+        Self::Replace { kind, key: Key::of_value(&object), part, object }
     }
 
     /// Deletes the object with this uid in the background.
@@ -373,10 +373,6 @@ fn path(kind: &Kind, key: &Key, part: Option<Subresource>) -> String {
 
 fn part_name(part: Option<Subresource>) -> &'static str {
     part.map(Subresource::name).unwrap_or_default()
-}
-
-fn key_of(object: &Value) -> Key {
-    Key::new(meta::namespace(object), meta::name(object))
 }
 
 /// An object as JSON, with the type that lists leave out.

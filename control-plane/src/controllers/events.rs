@@ -50,7 +50,7 @@ fn plan(kind: &'static Kind, events: &[Value], now: Timestamp) -> Vec<Write> {
     let over = events.iter().filter(|event| last_time(event).is_some_and(|at| elapsed(at, now) > TIME_TO_LIVE));
     let delete = |event: &Value| Write::Delete {
         kind,
-        key: Key::new(meta::namespace(event), meta::name(event)),
+        key: Key::of_value(event),
         uid: meta::uid(event).to_owned(),
         revision: Some(meta::text(event, "resourceVersion").to_owned()),
         propagation: Propagation::Background,

@@ -94,7 +94,7 @@ pub fn set_owners(kind: &'static Kind, object: &ObjectMeta, owners: Vec<OwnerRef
     let owners = if owners.is_empty() { None } else { Some(owners) };
     Write::Merge {
         kind,
-        key: key_of(object),
+        key: Key::of_meta(object),
         part: None,
         patch: json!({ "metadata": {
             "uid": object.uid, "resourceVersion": object.resource_version, "ownerReferences": owners,
@@ -104,5 +104,5 @@ pub fn set_owners(kind: &'static Kind, object: &ObjectMeta, owners: Vec<OwnerRef
 
 /// The key of an object by its metadata.
 pub fn key_of(meta: &ObjectMeta) -> Key {
-    Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    Key::of_meta(meta)
 }

@@ -56,7 +56,7 @@ impl World {
     pub(crate) fn put<K: Resource<DynamicType = ()> + Serialize>(&mut self, object: &K) {
         let mut write = Write::create(row::<K>(), object);
         let Write::Create { kind, object, .. } = &mut write else { unreachable!() };
-        let key = Key::new(meta::namespace(object), meta::name(object));
+        let key = Key::of_value(object);
         if let Some(old) = self.objects.get(&(kind.plural, key.clone())) {
             meta::set(object, "resourceVersion", old["metadata"]["resourceVersion"].clone());
             write = Write::Replace { kind, key, part: None, object: object.clone() };

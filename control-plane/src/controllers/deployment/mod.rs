@@ -46,7 +46,7 @@ pub async fn run(hands: Hands, caches: Caches, recorder: Recorder, shutdown: Can
     let of_sets = caches.deployments.clone();
     let of_pods = (caches.replica_sets.clone(), caches.deployments.clone());
     let controller = Controller::new("deployment", hands)
-        .on(&caches.deployments, |deployment: &Deployment| vec![ownership::key_of(&deployment.metadata)])
+        .on(&caches.deployments, |deployment: &Deployment| vec![Key::of_meta(&deployment.metadata)])
         .on(&caches.replica_sets, move |set: &ReplicaSet| deployments_of(&of_sets, set))
         .on(&caches.pods, move |pod: &Pod| recreated_by(&of_pods.0, &of_pods.1, pod).into_iter().collect());
     controller.run(4, Deployments { caches, recorder }, shutdown).await;
@@ -63,7 +63,7 @@ fn deployments_of(deployments: &Informer<Deployment>, set: &ReplicaSet) -> Vec<K
             ownership::selector(&deployment.spec.clone().unwrap_or_default().selector)
                 .is_some_and(|selector| ownership::selects(&selector, &set.metadata))
         });
-        selecting.map(|deployment| ownership::key_of(&deployment.metadata)).collect()
+        selecting.map(|deployment| Key::of_meta(&deployment.metadata)).collect()
     })
 }
 

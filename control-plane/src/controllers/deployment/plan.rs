@@ -9,6 +9,7 @@ use k8s_openapi::api::{
     core::v1::Pod,
 };
 use kube::ResourceExt;
+use nodeplane_api::meta::Key;
 use nodeplane_client::write::Write;
 use serde_json::json;
 
@@ -236,7 +237,7 @@ fn revision_write(deployment: &Deployment, new: &ReplicaSet) -> Option<Write> {
     let revision = new.annotations().get(revision::REVISION)?;
     (deployment.annotations().get(revision::REVISION) != Some(revision)).then(|| Write::Merge {
         kind: row::<Deployment>(),
-        key: ownership::key_of(&deployment.metadata),
+        key: Key::of_meta(&deployment.metadata),
         part: None,
         patch: json!({ "metadata": {
             "uid": deployment.metadata.uid,
@@ -253,7 +254,7 @@ fn cleanup(draft: &Draft<'_>, spec: &DeploymentSpec) -> Vec<Write> {
     old.sort_by_key(|set| revision::of(set));
     let excess = old.len().saturating_sub(keep);
     let done = old.into_iter().take(excess).filter(|set| is_over(set));
-    done.map(|set| Write::delete(row::<ReplicaSet>(), ownership::key_of(&set.metadata), set.uid().unwrap_or_default()))
+    done.map(|set| Write::delete(row::<ReplicaSet>(), Key::of_meta(&set.metadata), set.uid().unwrap_or_default()))
         .collect()
 }
 

@@ -8,6 +8,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::ResourceExt;
+use nodeplane_api::meta::Key;
 use nodeplane_client::write::Write;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     facts::{self, Backing, Facts, Port},
     row,
 };
-use crate::controllers::{ownership, pod_facts};
+use crate::controllers::pod_facts;
 
 /// Who writes an Endpoints object.
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
@@ -65,7 +66,7 @@ pub(super) fn plan(facts: &Facts<'_>, existing: Option<&Endpoints>) -> Vec<Write
 pub(super) fn delete(existing: Option<&Endpoints>) -> Vec<Write> {
     let ours = existing.filter(|existing| existing.labels().get(MANAGED_BY).map(String::as_str) == Some(US));
     let deletion = |endpoints: &Endpoints| {
-        let key = ownership::key_of(&endpoints.metadata);
+        let key = Key::of_meta(&endpoints.metadata);
         Write::delete(row::<Endpoints>(), key, endpoints.uid().unwrap_or_default())
     };
     ours.map(deletion).into_iter().collect()

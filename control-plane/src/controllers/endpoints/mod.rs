@@ -24,10 +24,7 @@ use nodeplane_client::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    caches::{Caches, row},
-    ownership,
-};
+use super::caches::{Caches, row};
 
 pub use facts::{Backing, Facts};
 
@@ -47,10 +44,10 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 pub async fn run(hands: Hands, caches: Caches, shutdown: CancellationToken) {
     let (of_pods, of_nodes) = (caches.services.clone(), caches.services.clone());
     let controller = Controller::new("endpoints", hands)
-        .on(&caches.services, |service: &Service| vec![ownership::key_of(&service.metadata)])
+        .on(&caches.services, |service: &Service| vec![Key::of_meta(&service.metadata)])
         .on(&caches.pods, move |pod: &Pod| services_of(&of_pods, pod))
         .on(&caches.endpoint_slices, |slice: &EndpointSlice| service_of(slice).into_iter().collect())
-        .on(&caches.endpoints, |endpoints: &Endpoints| vec![ownership::key_of(&endpoints.metadata)])
+        .on(&caches.endpoints, |endpoints: &Endpoints| vec![Key::of_meta(&endpoints.metadata)])
         .on_change(&caches.nodes, move |change| {
             if moves(change) { of_nodes.with(|services| services.keys().cloned().collect()) } else { Vec::new() }
         });

@@ -11,6 +11,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::ResourceExt;
+use nodeplane_api::meta::Key;
 use nodeplane_client::write::Write;
 
 use super::{
@@ -59,7 +60,7 @@ pub(super) fn delete(existing: &[Arc<EndpointSlice>]) -> Vec<Write> {
 }
 
 fn deletion(slice: &EndpointSlice) -> Write {
-    Write::delete(row::<EndpointSlice>(), ownership::key_of(&slice.metadata), slice.uid().unwrap_or_default())
+    Write::delete(row::<EndpointSlice>(), Key::of_meta(&slice.metadata), slice.uid().unwrap_or_default())
 }
 
 /// Whether a slice belongs to this very service and not to an earlier one of the same name.

@@ -4,11 +4,12 @@ use std::{collections::HashSet, net::Ipv4Addr, sync::Arc};
 
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
+use nodeplane_api::meta::Key;
 use nodeplane_client::write::Write;
 use serde_json::json;
 use tracing::warn;
 
-use crate::controllers::{caches::row, ownership};
+use crate::controllers::caches::row;
 
 /// The prefix length of a node's range.
 const NODE_PREFIX: u8 = 24;
@@ -50,7 +51,7 @@ fn ranges(address: Ipv4Addr, prefix: u8) -> impl Iterator<Item = String> {
 fn assign(node: &Node, range: &str) -> Write {
     Write::Merge {
         kind: row::<Node>(),
-        key: ownership::key_of(&node.metadata),
+        key: Key::of_meta(&node.metadata),
         part: None,
         patch: json!({
             "metadata": { "uid": node.metadata.uid, "resourceVersion": node.metadata.resource_version },

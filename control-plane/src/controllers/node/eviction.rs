@@ -6,9 +6,10 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, Taint, Toleration};
 use kube::ResourceExt;
+use nodeplane_api::meta::Key;
 use nodeplane_client::write::Write;
 
-use crate::controllers::{caches::row, ownership, pod_facts};
+use crate::controllers::{caches::row, pod_facts};
 
 /// What to delete now, and when to look again.
 pub(super) struct Evictions {
@@ -29,7 +30,7 @@ pub(super) fn plan(node: &Node, pods: &[Arc<Pod>], now: Timestamp) -> Evictions 
             None => {}
             Some(left) if left.is_zero() => evictions.writes.push(Write::delete(
                 row::<Pod>(),
-                ownership::key_of(&pod.metadata),
+                Key::of_meta(&pod.metadata),
                 pod.uid().unwrap_or_default(),
             )),
             Some(left) => evictions.recheck = Some(evictions.recheck.map_or(left, |other| other.min(left))),

@@ -6,11 +6,12 @@ use k8s_openapi::{
     api::core::v1::{Node, Taint},
     apimachinery::pkg::apis::meta::v1::Time,
 };
+use nodeplane_api::meta::Key;
 use nodeplane_client::write::Write;
 use serde_json::json;
 
 use super::eviction;
-use crate::controllers::{caches::row, ownership};
+use crate::controllers::caches::row;
 
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
@@ -49,7 +50,7 @@ pub(super) fn plan(node: &Node, now: Timestamp) -> Option<Write> {
     let taints_or_null = if taints.is_empty() { serde_json::Value::Null } else { json!(taints) };
     (taints != have).then(|| Write::Merge {
         kind: row::<Node>(),
-        key: ownership::key_of(&node.metadata),
+        key: Key::of_meta(&node.metadata),
         part: None,
         patch: json!({
             "metadata": { "uid": node.metadata.uid, "resourceVersion": node.metadata.resource_version },

@@ -38,7 +38,7 @@ pub use plan::{Facts, Plan, plan, status};
 pub async fn run(hands: Hands, caches: Caches, recorder: Recorder, shutdown: CancellationToken) {
     let sets = caches.replica_sets.clone();
     let controller = Controller::new("replicaset", hands)
-        .on(&caches.replica_sets, |set: &ReplicaSet| vec![ownership::key_of(&set.metadata)])
+        .on(&caches.replica_sets, |set: &ReplicaSet| vec![Key::of_meta(&set.metadata)])
         .on(&caches.pods, move |pod: &Pod| sets_of(&sets, pod));
     controller.run(4, ReplicaSets { caches, recorder }, shutdown).await;
 }
@@ -54,7 +54,7 @@ fn sets_of(sets: &Informer<ReplicaSet>, pod: &Pod) -> Vec<Key> {
             ownership::selector(&set.spec.clone().unwrap_or_default().selector)
                 .is_some_and(|selector| ownership::selects(&selector, &pod.metadata))
         });
-        selecting.map(|set| ownership::key_of(&set.metadata)).collect()
+        selecting.map(|set| Key::of_meta(&set.metadata)).collect()
     })
 }
 

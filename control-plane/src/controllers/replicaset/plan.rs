@@ -11,6 +11,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 use kube::ResourceExt;
+use nodeplane_api::meta::Key;
 use nodeplane_client::write::Write;
 
 use super::rank;
@@ -110,9 +111,7 @@ fn manage(facts: &Facts<'_>, active: &[Arc<Pod>]) -> Vec<Write> {
         rank::by_dispensability(&mut ranked, &crowd);
     }
     let doomed = ranked.iter().take(excess);
-    doomed
-        .map(|pod| Write::delete(row::<Pod>(), ownership::key_of(&pod.metadata), pod.uid().unwrap_or_default()))
-        .collect()
+    doomed.map(|pod| Write::delete(row::<Pod>(), Key::of_meta(&pod.metadata), pod.uid().unwrap_or_default())).collect()
 }
 
 /// Whether a pod belongs to this set or one under the same controller.
