@@ -13,6 +13,7 @@ pub mod namespace;
 pub mod node;
 pub mod ownership;
 pub mod pod_facts;
+pub mod pod_gc;
 pub mod replicaset;
 #[cfg(test)]
 pub(crate) mod world;
@@ -42,12 +43,6 @@ impl Default for ControllerConfig {
     }
 }
 
-/// Runs all controllers until `shutdown`, with informers of their own.
-pub async fn run(client: Client, config: ControllerConfig, shutdown: CancellationToken) {
-    let caches = Caches::start(&client);
-    run_with(client, caches, config, shutdown).await;
-}
-
 /// Runs all controllers until `shutdown`, with informers that others (the scheduler) share.
 pub async fn run_with(client: Client, caches: Caches, config: ControllerConfig, shutdown: CancellationToken) {
     let hands = || Hands::new(client.clone());
@@ -60,7 +55,8 @@ pub async fn run_with(client: Client, caches: Caches, config: ControllerConfig, 
     running.spawn(endpoints::run(hands(), caches.clone(), shutdown.clone()));
     running.spawn(namespace::run(hands(), caches.clone(), config.root_ca, shutdown.clone()));
     let recorded = recorder("node-controller");
-    running.spawn(node::run(hands(), caches, recorded, config.pod_cidr, shutdown.clone()));
+    running.spawn(node::run(hands(), caches.clone(), recorded, config.pod_cidr, shutdown.clone()));
+    running.spawn(pod_gc::run(hands(), caches, shutdown.clone()));
     running.spawn(garbage::run(client.clone(), hands(), shutdown.clone()));
     running.spawn(events::run(hands(), shutdown));
     while let Some(ended) = running.join_next().await {

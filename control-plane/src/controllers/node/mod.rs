@@ -2,9 +2,8 @@
 //!
 //! In: Nodes, their Leases and Pods, from caches; the time. Out: `.spec.podCIDR`; conditions
 //! `Unknown` and taints for nodes that do not report; deletion of pods that do not tolerate a
-//! taint, or whose node is gone. Decided in [`cidr`], [`health`], [`taints`] and [`eviction`];
-//! carried out here. Follows upstream's `pkg/controller/nodelifecycle`, `tainteviction`,
-//! `nodeipam` and `podgc`.
+//! taint. Decided in [`cidr`], [`health`], [`taints`] and [`eviction`]; carried out here. Follows
+//! upstream's `pkg/controller/nodelifecycle`, `tainteviction` and `nodeipam`.
 
 mod cidr;
 pub(crate) mod eviction;
@@ -29,20 +28,18 @@ use nodeplane_client::{
     controller::{Apply, Controller, Next, Reconcile},
     informer::Informer,
     recorder::{Recorder, Severity},
-    write::{Hands, Propagation, Write, WriteError},
+    write::{Hands, Write, WriteError},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     caches::{Caches, row},
-    ownership, pod_facts,
+    pod_facts,
 };
 
 /// How long a node may be silent. Upstream's `--node-monitor-grace-period`.
 pub const GRACE: Duration = Duration::from_secs(40);
-/// How long pods of a node that is gone are left alone, in case it comes back.
-const QUARANTINE: Duration = Duration::from_secs(40);
 /// How often nodes are looked at, besides when something changes.
 const PERIOD: Duration = Duration::from_secs(5);
 
@@ -63,18 +60,17 @@ pub async fn run(
     let nodes = Controller::new("node", hands)
         .on(&caches.nodes, |node: &Node| vec![Key::new("", node.name_any())])
         .on(&caches.node_leases, |lease: &Lease| vec![Key::new("", lease.name_any())])
-        .on(&caches.pods, move |pod: &Pod| stranded_on(&of_pods, pod).into_iter().collect())
+        .on(&caches.pods, move |pod: &Pod| driven_from(&of_pods, pod).into_iter().collect())
         .resync(PERIOD, move || all.with(|nodes| nodes.keys().cloned().collect()));
-    let nodes = nodes.run(2, Nodes { caches, recorder, pulses: Mutex::default(), missing: Mutex::default() }, shutdown);
+    let nodes = nodes.run(2, Nodes { caches, recorder, pulses: Mutex::default() }, shutdown);
     tokio::join!(ranges, nodes);
 }
 
 /// The node of a pod, if the pod may have to go from there: nearly all changes of pods concern
 /// no node.
-fn stranded_on(nodes: &Informer<Node>, pod: &Pod) -> Option<Key> {
+fn driven_from(nodes: &Informer<Node>, pod: &Pod) -> Option<Key> {
     let key = Key::new("", Some(pod_facts::node(pod)).filter(|node| !node.is_empty())?);
-    let stays = nodes.get(&key).is_some_and(|node| !eviction::evicts(&node));
-    (!stays).then_some(key)
+    nodes.get(&key).is_some_and(|node| eviction::evicts(&node)).then_some(key)
 }
 
 struct Ranges {
@@ -101,21 +97,18 @@ struct Nodes {
     caches: Caches,
     recorder: Recorder,
     pulses: Mutex<HashMap<String, Pulse>>,
-    /// Nodes that have pods but do not exist, and since when.
-    missing: Mutex<HashMap<String, Instant>>,
 }
 
 impl Reconcile for Nodes {
     async fn reconcile(&self, key: &Key, apply: &Apply) -> Result<Next, WriteError> {
+        let Some(node) = self.caches.nodes.get(key) else {
+            lock(&self.pulses).remove(&key.name);
+            return Ok(Next::Wait);
+        };
         let pods = self
             .caches
             .pods
             .with(|pods| pods.values().filter(|pod| pod_facts::node(pod) == key.name).cloned().collect::<Vec<_>>());
-        let Some(node) = self.caches.nodes.get(key) else {
-            lock(&self.pulses).remove(&key.name);
-            return self.clear_missing(key, &pods, apply).await;
-        };
-        lock(&self.missing).remove(&key.name);
         let now = Timestamp::now();
         let silent_for = self.silent_for(&node);
         if let Some(changed) = health::mark(&node, silent_for, now) {
@@ -151,32 +144,6 @@ impl Nodes {
         pulse.at.elapsed()
     }
 
-    /// Removes the pods of a node that does not exist, once that has been so for a while and the
-    /// server itself says so.
-    async fn clear_missing(&self, key: &Key, pods: &[Arc<Pod>], apply: &Apply) -> Result<Next, WriteError> {
-        if pods.is_empty() {
-            lock(&self.missing).remove(&key.name);
-            return Ok(Next::Wait);
-        }
-        let since = *lock(&self.missing).entry(key.name.clone()).or_insert_with(Instant::now);
-        let left = QUARANTINE.saturating_sub(since.elapsed());
-        if !left.is_zero() {
-            return Ok(Next::After(left));
-        }
-        if apply.hands().get(row::<Node>(), key).await?.is_none() {
-            let force = |pod: &Arc<Pod>| Write::Delete {
-                kind: row::<Pod>(),
-                key: ownership::key_of(&pod.metadata),
-                uid: pod.uid().unwrap_or_default(),
-                revision: None,
-                propagation: Propagation::Background,
-                grace: Some(0),
-            };
-            apply.all(&pods.iter().map(force).collect::<Vec<_>>()).await?;
-        }
-        Ok(Next::Wait)
-    }
-
     /// Events about nodes name the node as uid: kubectl looks for them so.
     fn tell(&self, node: &Node, reason: &str, message: String) {
         let name = node.name_any();
@@ -191,7 +158,7 @@ impl Nodes {
     }
 
     fn tell_eviction(&self, pods: &[Arc<Pod>], key: &Key) {
-        if let Some(pod) = pods.iter().find(|pod| ownership::key_of(&pod.metadata) == *key) {
+        if let Some(pod) = pods.iter().find(|pod| Key::of_meta(&pod.metadata) == *key) {
             let message = format!("Marking for deletion Pod {key}");
             self.recorder.about(&**pod, Severity::Normal, "TaintManagerEviction", message);
         }
