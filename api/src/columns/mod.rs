@@ -41,6 +41,9 @@ pub struct Column {
     pub priority: i32,
     /// One sentence for people and tools.
     pub description: &'static str,
+    /// JSON pointers of all that a cell depends on, with `*` for every item of an array; the empty
+    /// one is everything. Who has only the text of an object need not make a tree of the rest.
+    pub reads: &'static [&'static str],
     /// The cell for an object at a point in time.
     pub cell: fn(&Value, Timestamp) -> Value,
 }
@@ -48,12 +51,18 @@ pub struct Column {
 impl Column {
     /// A column of texts (upstream also declares some numbers so).
     const fn text(name: &'static str, description: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Self {
-        Self { name, kind: "string", format: "", priority: 0, description, cell }
+        Self { name, kind: "string", format: "", priority: 0, description, reads: &[""], cell }
     }
 
     /// A column of numbers.
     const fn number(name: &'static str, description: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Self {
-        Self { name, kind: "integer", format: "", priority: 0, description, cell }
+        Self { name, kind: "integer", format: "", priority: 0, description, reads: &[""], cell }
+    }
+
+    /// The same column, which reads only some of an object.
+    const fn reads(mut self, pointers: &'static [&'static str]) -> Self {
+        self.reads = pointers;
+        self
     }
 
     /// The same column, shown with `-o wide` only.
@@ -73,9 +82,11 @@ impl Column {
 const NAME: Column = Column::text("Name", "Name of the object, unique in its namespace.", |object, _| {
     cells::text(object, "/metadata/name")
 })
+.reads(&["/metadata/name"])
 .names_object();
 
 /// How long ago the object was made.
 const AGE: Column = Column::text("Age", "Time since the object was made.", |object, now| {
     age::since(object, "/metadata/creationTimestamp", now).into()
-});
+})
+.reads(&["/metadata/creationTimestamp"]);

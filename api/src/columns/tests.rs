@@ -11,7 +11,40 @@ pub(super) fn cells_of(group: &str, plural: &str, object: &Value) -> Vec<String>
     let now = NOW.parse().expect("a time");
     let kind = kinds::by_plural(group, "v1", plural).expect("a kind");
     let show = |cell: Value| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
-    kind.columns.iter().map(|column| show((column.cell)(object, now))).collect()
+    let cell = |column: &Column| {
+        let whole = (column.cell)(object, now);
+        assert_eq!(whole, (column.cell)(&only(object, column.reads), now), "{} reads more than it says", column.name);
+        show(whole)
+    };
+    kind.columns.iter().map(cell).collect()
+}
+
+/// What of an object these pointers lead to. Arrays keep their length.
+fn only(object: &Value, pointers: &[&str]) -> Value {
+    if pointers.iter().any(|pointer| pointer.is_empty()) {
+        return object.clone();
+    }
+    let below = |segment: &str| -> Option<Vec<&str>> {
+        let rest: Vec<&str> = pointers
+            .iter()
+            .filter_map(|pointer| pointer.strip_prefix('/')?.strip_prefix(segment))
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            .collect();
+        (!rest.is_empty()).then_some(rest)
+    };
+    match object {
+        Value::Object(map) => {
+            let kept = map.iter().filter_map(|(key, value)| Some((key.clone(), only(value, &below(key)?))));
+            Value::Object(kept.collect())
+        }
+        // A pointer that ends here asks only how many there are.
+        Value::Array(items) => {
+            let rest = below("*").unwrap_or_default();
+            let rest: Vec<&str> = rest.into_iter().filter(|rest| !rest.is_empty()).collect();
+            items.iter().map(|item| if rest.is_empty() { Value::Null } else { only(item, &rest) }).collect()
+        }
+        scalar => scalar.clone(),
+    }
 }
 
 fn check(group: &str, plural: &str, object: &Value, expected: &[&str]) {

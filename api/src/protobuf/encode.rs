@@ -4,6 +4,8 @@
 //! numbers and map keys sorted, so that equal objects have equal bytes. What does not fit its type
 //! is left out; such values are never stored.
 
+use std::borrow::Borrow;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
@@ -18,10 +20,14 @@ pub(super) fn message(id: TypeId, object: &Value) -> Vec<u8> {
 }
 
 /// The message of a list: `metadata = 1`, `items = 2`.
-pub(super) fn list<'a>(id: TypeId, metadata: &Value, items: impl DoubleEndedIterator<Item = &'a Value>) -> Vec<u8> {
+pub(super) fn list<I: Borrow<Value>>(
+    id: TypeId,
+    metadata: &Value,
+    items: impl DoubleEndedIterator<Item = I>,
+) -> Vec<u8> {
     let (mut out, writer) = (Backwards::default(), Writer(Model::get()));
     for item in items.rev() {
-        writer.value(&mut out, 2, &Type::Object(id), item);
+        writer.value(&mut out, 2, &Type::Object(id), item.borrow());
     }
     let start = out.len();
     if let Some(list_meta) = writer.0.by_name("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta") {

@@ -11,6 +11,8 @@ mod encode;
 mod tests;
 mod wire;
 
+use std::borrow::Borrow;
+
 use serde_json::Value;
 
 use crate::{
@@ -72,10 +74,10 @@ pub fn encode(object: &Value) -> Result<Vec<u8>, ProtobufError> {
 ///
 /// # Errors
 /// For types that have no protobuf form here.
-pub fn encode_list<'a>(
+pub fn encode_list<I: Borrow<Value>>(
     (api_version, kind): (&str, &str),
     metadata: &Value,
-    items: impl DoubleEndedIterator<Item = &'a Value>,
+    items: impl DoubleEndedIterator<Item = I>,
 ) -> Result<Vec<u8>, ProtobufError> {
     let raw = encode::list(type_of(api_version, kind)?, metadata, items);
     Ok(encode::body(api_version, &format!("{kind}List"), &raw))

@@ -1,6 +1,6 @@
 //! Field selectors: `metadata.name=web,spec.nodeName!=n1`.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
@@ -49,7 +49,17 @@ impl FieldSelector {
 
     /// Whether all comparisons hold for the object.
     pub fn matches(&self, object: &Value) -> bool {
-        self.terms.iter().all(|term| term.matches(object))
+        self.matches_by(|pointer| match object.pointer(pointer)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.into()),
+            other => Some(other.to_string().into()),
+        })
+    }
+
+    /// Whether all comparisons hold for fields that are looked up one by one, by JSON pointer: a
+    /// text as it is, anything else as JSON, nothing for null.
+    pub fn matches_by<'v>(&self, lookup: impl Fn(&str) -> Option<Cow<'v, str>>) -> bool {
+        self.terms.iter().all(|term| term.matches(lookup(&term.pointer).as_deref()))
     }
 
     /// The value that a field must have, when the selector demands one exactly.
@@ -59,17 +69,9 @@ impl FieldSelector {
 }
 
 impl Term {
-    fn matches(&self, object: &Value) -> bool {
-        let found = match object.pointer(&self.pointer) {
-            None | Some(Value::Null) => self.absent == self.value,
-            Some(Value::String(text)) if text.is_empty() => self.absent == self.value,
-            Some(Value::String(text)) => *text == self.value,
-            Some(other) => {
-                let shown = other.to_string();
-                shown == self.value
-            }
-        };
-        found == self.equal
+    fn matches(&self, found: Option<&str>) -> bool {
+        let found = found.filter(|text| !text.is_empty()).unwrap_or(self.absent);
+        (found == self.value) == self.equal
     }
 }
 

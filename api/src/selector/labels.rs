@@ -96,7 +96,11 @@ impl LabelSelector {
 
     /// Whether a map of labels (null: no labels) matches.
     pub fn matches(&self, labels: &Value) -> bool {
-        let lookup = |key: &str| labels.get(key).and_then(Value::as_str);
+        self.matches_by(|key| labels.get(key).and_then(Value::as_str))
+    }
+
+    /// Whether labels match that are looked up one by one.
+    pub fn matches_by<'v>(&self, lookup: impl Fn(&str) -> Option<&'v str>) -> bool {
         self.requirements.as_ref().is_some_and(|all| all.iter().all(|r| r.matches(lookup(&r.key))))
     }
 

@@ -9,10 +9,9 @@ use nodeplane_api::{
     protobuf::{self, ProtobufError},
     status::Status,
 };
-use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use super::{body, call::Call};
+use super::{body, call::Call, json_text};
 
 /// How documents are written as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,24 +75,20 @@ impl Codec {
     /// 406 for a document that the codec has no form for.
     pub fn encode(self, document: &Value) -> Result<Bytes, Status> {
         match self {
+            Self::Json => Ok(document.to_string().into()),
+            Self::Yaml => Ok(yaml(document)),
             Self::Protobuf => protobuf::encode(document).map(Bytes::from).map_err(|_| Status::not_acceptable()),
-            text => Ok(text.write(document)),
         }
     }
 
-    /// Writes a list of objects, whose `apiVersion` and `kind` these are, without copying them.
+    /// Writes a document that is JSON already.
     ///
     /// # Errors
-    /// 406 for a kind that the codec has no form for.
-    pub fn encode_list<'a, I>(self, named: (&str, &str), metadata: &Value, items: I) -> Result<Bytes, Status>
-    where
-        I: DoubleEndedIterator<Item = &'a Value> + Clone,
-    {
+    /// 406 as [`Codec::encode`].
+    pub fn encode_json(self, document: Vec<u8>) -> Result<Bytes, Status> {
         match self {
-            Self::Protobuf => {
-                protobuf::encode_list(named, metadata, items).map(Bytes::from).map_err(|_| Status::not_acceptable())
-            }
-            text => Ok(text.write(&List { named, metadata, items })),
+            Self::Json => Ok(document.into()),
+            other => other.encode(&serde_json::from_slice(&document).map_err(Status::internal)?),
         }
     }
 
@@ -103,15 +98,11 @@ impl Codec {
     /// 406 for an object that the codec has no form for.
     pub fn encode_event(self, event: &str, object: &Value) -> Result<Bytes, Status> {
         match self {
-            Self::Protobuf => {
-                let object = protobuf::encode(object).map_err(|_| Status::not_acceptable())?;
-                Ok(protobuf::encode_event(event, &object).into())
+            Self::Json => {
+                Ok(json_text::event(event, 0, |out| out.extend_from_slice(object.to_string().as_bytes())).into())
             }
-            text => {
-                let mut bytes = Vec::from(text.write(&Event { event, object }));
-                bytes.push(b'\n');
-                Ok(bytes.into())
-            }
+            Self::Protobuf => Ok(protobuf::encode_event(event, &self.encode(object)?).into()),
+            Self::Yaml => Err(Status::not_acceptable()),
         }
     }
 
@@ -129,44 +120,9 @@ impl Codec {
                 .map_err(|error: ProtobufError| error.to_string()),
         }
     }
-
-    /// Writes text. What is written are values, and values can always be written.
-    fn write(self, document: &impl Serialize) -> Bytes {
-        Bytes::from(match self {
-            Self::Yaml => serde_yaml::to_string(document).unwrap_or_default().into_bytes(),
-            Self::Json | Self::Protobuf => serde_json::to_vec(document).unwrap_or_default(),
-        })
-    }
 }
 
-#[derive(Serialize)]
-struct Event<'a> {
-    #[serde(rename = "type")]
-    event: &'a str,
-    object: &'a Value,
-}
-
-struct List<'a, I> {
-    named: (&'a str, &'a str),
-    metadata: &'a Value,
-    items: I,
-}
-
-impl<'a, I: Iterator<Item = &'a Value> + Clone> Serialize for List<'_, I> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("kind", &format!("{}List", self.named.1))?;
-        map.serialize_entry("apiVersion", self.named.0)?;
-        map.serialize_entry("metadata", self.metadata)?;
-        map.serialize_entry("items", &Items(self.items.clone()))?;
-        map.end()
-    }
-}
-
-struct Items<I>(I);
-
-impl<'a, I: Iterator<Item = &'a Value> + Clone> Serialize for Items<I> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.clone())
-    }
+/// What is written are values, and values can always be written.
+fn yaml(document: &Value) -> Bytes {
+    serde_yaml::to_string(document).unwrap_or_default().into()
 }

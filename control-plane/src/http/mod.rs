@@ -15,6 +15,7 @@ pub mod discovery;
 pub mod fingerprint;
 mod impersonation;
 pub mod in_process;
+mod json_text;
 pub mod negotiate;
 pub mod objects;
 pub mod openapi;

@@ -64,8 +64,8 @@ async fn watches_go_on_after_etcd_was_killed() {
         }
         etcd.kill();
         assert!(matches!(store.get("/r/objects/a").await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(cache.list("/r/objects/", None, Freshness::Newest).await, Err(StoreError::Unavailable(_))));
-        assert!(cache.list("/r/objects/", None, Freshness::Any).await.is_ok(), "what is in memory is still there");
+        assert!(matches!(cache.list("/r/objects/", Freshness::Newest).await, Err(StoreError::Unavailable(_))));
+        assert!(cache.list("/r/objects/", Freshness::Any).await.is_ok(), "what is in memory is still there");
         etcd.restart().await;
     }
     let after = seen;
@@ -80,7 +80,7 @@ async fn watches_go_on_after_etcd_was_killed() {
         let event = tokio::time::timeout(DEADLINE, cached.next_event()).await.expect("nothing happens");
         assert_eq!(event.expect("the watch ends").revision, expected);
     }
-    let list = cache.list("/r/objects/", None, Freshness::Newest).await.unwrap();
+    let list = cache.list("/r/objects/", Freshness::Newest).await.unwrap();
     assert_eq!((list.revision, list.objects[0].revision()), (newest, newest));
 }
 

@@ -8,6 +8,24 @@ use crate::columns::{
     cells::{int_at, items, len, or, str_at},
 };
 
+/// All that a summary depends on.
+pub(super) const READS: &[&str] = &[
+    "/metadata/deletionTimestamp",
+    "/spec/containers/*",
+    "/spec/initContainers/*/name",
+    "/spec/initContainers/*/restartPolicy",
+    "/status/phase",
+    "/status/reason",
+    "/status/conditions/*/type",
+    "/status/conditions/*/status",
+    "/status/conditions/*/reason",
+    "/status/containerStatuses/*/ready",
+    "/status/containerStatuses/*/restartCount",
+    "/status/containerStatuses/*/state",
+    "/status/containerStatuses/*/lastState",
+    "/status/initContainerStatuses",
+];
+
 /// What all containers together look like.
 pub(super) struct Summary {
     /// Containers that are ready.

@@ -225,6 +225,12 @@ impl Events {
         self.rest.drain(..count).collect()
     }
 
+    /// The next bytes as they were handed over.
+    pub(in crate::http) async fn piece(&mut self) -> Bytes {
+        let piece = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("the watch is silent");
+        piece.expect("the watch ended").unwrap()
+    }
+
     pub(in crate::http) async fn next(&mut self) -> (String, Value) {
         self.maybe_next().await.expect("the watch ended")
     }

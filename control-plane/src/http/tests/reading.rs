@@ -208,3 +208,31 @@ async fn a_table_has_the_columns_of_the_kind_and_a_row_per_object() {
     let table = bed.send(whole.header(header::ACCEPT, TABLE)).await.ok();
     assert_eq!(text(&table, "/rows/0/object/data/a"), "1");
 }
+
+#[tokio::test]
+async fn an_object_has_the_same_bytes_alone_in_a_list_and_after_it_was_written() {
+    let bed = Bed::start().await;
+    let created = bed.post(CONFIG_MAPS, config_map("a")).await;
+    assert_eq!(created.code, 201, "{}", created.text);
+    let alone = bed.get(&format!("{CONFIG_MAPS}/a")).await;
+    assert_eq!(alone.text, created.text);
+    let list = bed.get(CONFIG_MAPS).await.text;
+    assert!(list.ends_with(&format!(",\"items\":[{}]}}", alone.text)), "{list}");
+}
+
+#[tokio::test]
+async fn yaml_says_the_same_as_json() {
+    let bed = Bed::start().await;
+    maps(&bed, &["a", "b"]).await;
+    let table = TABLE.replace("json", "yaml");
+    for (path, yaml, json) in [
+        (CONFIG_MAPS.to_owned(), "application/yaml", "application/json"),
+        (format!("{CONFIG_MAPS}/a"), "application/yaml", "application/json"),
+        (format!("{CONFIG_MAPS}?includeObject=None"), &*table, TABLE),
+    ] {
+        let ask = |accept| Ask::new(http::Method::GET, &path).header(header::ACCEPT, accept);
+        let (yaml, json) = (bed.send(ask(yaml)).await, bed.send(ask(json)).await.ok());
+        assert_eq!(yaml.headers[header::CONTENT_TYPE], "application/yaml");
+        assert_eq!(serde_yaml::from_str::<Value>(&yaml.text).unwrap(), json);
+    }
+}

@@ -1,6 +1,7 @@
 //! Watches: where they start, what they show, how they end.
 
 use http::{Method, header};
+use nodeplane_api::protobuf::{encode, encode_event};
 use serde_json::json;
 
 use super::bed::{Ask, Bed, CONFIG_MAPS, MERGE_PATCH, TABLE, config_map, rv, text};
@@ -204,4 +205,64 @@ async fn all_watchers_see_the_same_order() {
         orders.push(order);
     }
     assert!(orders.windows(2).all(|pair| pair[0] == pair[1]), "{orders:?}");
+}
+
+#[tokio::test]
+async fn an_event_is_encoded_once_per_form_however_many_watch() {
+    const FORMS: [&str; 4] = [
+        "application/json",
+        "application/vnd.kubernetes.protobuf",
+        "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
+        "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
+    ];
+    let bed = Bed::start().await;
+    let from = rv(&bed.get(CONFIG_MAPS).await.ok());
+    let mut watches = Vec::new();
+    for number in 0..12 {
+        let path = format!("{CONFIG_MAPS}?watch=true&resourceVersion={from}");
+        let mut watch = bed.watch_with(Ask::new(Method::GET, &path).header(header::ACCEPT, FORMS[number % 4])).await;
+        // It listens before anything happens, so that nothing comes from the history.
+        assert!(futures::poll!(std::pin::pin!(watch.piece())).is_pending());
+        watches.push(watch);
+    }
+    for change in ["created", "changed", "deleted"] {
+        match change {
+            "created" => drop(bed.post(CONFIG_MAPS, config_map("a")).await.created()),
+            "changed" => {
+                let patch = json!({ "data": { "a": "2" } });
+                bed.patch(&format!("{CONFIG_MAPS}/a"), MERGE_PATCH, patch).await.ok();
+            }
+            _ => drop(bed.delete(&format!("{CONFIG_MAPS}/a")).await.ok()),
+        }
+        let mut addresses = Vec::new();
+        let mut frames = Vec::new();
+        for watch in &mut watches {
+            let frame = watch.piece().await;
+            addresses.push(frame.as_ptr());
+            frames.push(frame);
+        }
+        assert!(addresses.chunks(4).all(|some| some == &addresses[..4]), "{change}: the same bytes in memory");
+        assert!((1..4).all(|form| frames[form] != frames[0]), "{change}: each form its own");
+    }
+}
+
+#[tokio::test]
+async fn all_forms_tell_the_revision_of_a_deletion() {
+    let bed = Bed::start().await;
+    let created = bed.post(CONFIG_MAPS, config_map("a")).await.created();
+    let path = format!("{CONFIG_MAPS}?watch=true&resourceVersion={}", rv(&created));
+    let watch = async |accept: &str| bed.watch_with(Ask::new(Method::GET, &path).header(header::ACCEPT, accept)).await;
+    let mut whole = watch("application/json").await;
+    let mut metadata = watch("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io").await;
+    let mut table = watch(TABLE).await;
+    let mut protobuf = watch("application/vnd.kubernetes.protobuf").await;
+    bed.delete(&format!("{CONFIG_MAPS}/a")).await.ok();
+    let (_, last) = whole.next().await;
+    assert!(rv(&last) > rv(&created));
+    assert_eq!(metadata.next().await.1["metadata"], last["metadata"]);
+    let (_, last_table) = table.next().await;
+    assert_eq!(last_table["rows"][0]["object"]["metadata"], last["metadata"]);
+    assert_eq!(rv(&last_table), rv(&last));
+    let expected = encode_event("DELETED", &encode(&last).unwrap());
+    assert_eq!(protobuf.bytes(expected.len()).await, expected);
 }

@@ -1,15 +1,16 @@
 //! Answers about objects, in the form that the client asked for.
 
-use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
-use nodeplane_api::{columns::Column, kinds::Kind, status::Status};
+use nodeplane_api::{columns::Column, protobuf, status::Status};
 use serde_json::{Value, json};
 
 use super::{ask::Ask, list::Page};
 use crate::{
     http::{
-        negotiate::{Form, Shape},
+        codec::Codec,
+        json_text,
+        negotiate::Shape,
         reply::Reply,
         table::{self, Include},
     },
@@ -41,28 +42,69 @@ pub(super) fn object_with(
     Ok(Reply::new(code, codec.media_type(), body))
 }
 
+/// An answer about one object as it is stored.
+pub(super) fn stored(ask: &Ask<'_>, object: &Object) -> Result<Reply, Status> {
+    if ask.form.codec == Codec::Protobuf || ask.form.shape != Shape::Object {
+        return self::object(ask, StatusCode::OK, object.value());
+    }
+    let mut text = Vec::with_capacity(object.json_len());
+    object.write_json(&mut text);
+    Ok(Reply::ok(ask.form.codec.media_type(), ask.form.codec.encode_json(text)?))
+}
+
 /// An answer about many objects.
 pub(super) fn list(ask: &Ask<'_>, page: &Page) -> Result<Reply, Status> {
     let codec = ask.form.codec;
-    let bytes = match ask.form.shape {
-        Shape::Object => {
-            let named = (ask.kind().api_version(), ask.kind().kind);
-            codec.encode_list((&named.0, named.1), &page.metadata(), page.objects.iter().map(Object::value))?
-        }
-        Shape::Metadata(version) => {
-            let named = (format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
-            let items: Vec<Value> = page.objects.iter().map(|o| table::metadata_of(version, o.value())).collect();
-            codec.encode_list((&named.0, named.1), &page.metadata(), items.iter())?
-        }
-        Shape::Table(version) => {
-            let (include, now) = (include(ask), Timestamp::now());
-            let mut table = table::table(ask.kind().columns, version, &page.metadata(), true);
-            table["rows"] =
-                page.objects.iter().map(|o| table::row(ask.kind().columns, version, o.value(), include, now)).collect();
-            codec.encode(&table)?
-        }
+    let bytes = match codec {
+        Codec::Protobuf => protobuf_list(ask, page)?.into(),
+        text => text.encode_json(json_list(ask, page))?,
     };
     Ok(Reply::ok(codec.media_type(), bytes))
+}
+
+fn json_list(ask: &Ask<'_>, page: &Page) -> Vec<u8> {
+    let (objects, metadata) = (&page.objects, page.metadata());
+    match ask.form.shape {
+        Shape::Object => {
+            let (api_version, kind) = (ask.kind().api_version(), ask.kind().kind);
+            // One comma each, and no second copy of a long list.
+            let room = objects.iter().map(|object| object.json_len() + 1).sum();
+            json_text::list((&api_version, kind), &metadata, room, objects, |out, object| object.write_json(out))
+        }
+        Shape::Metadata(version) => {
+            let named = (&*format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
+            json_text::list(named, &metadata, 0, objects, |out, object| table::write_metadata_of(out, version, object))
+        }
+        Shape::Table(version) => {
+            let table = table::table(ask.kind().columns, version, &metadata, true);
+            rows(&table, ask.kind().columns, version, objects, include(ask))
+        }
+    }
+}
+
+/// A table with its rows.
+fn rows(table: &Value, columns: &[Column], version: &str, objects: &[Object], include: Include) -> Vec<u8> {
+    let (now, reads) = (Timestamp::now(), table::reads(columns));
+    json_text::with_last(table, "rows", objects, |out, object| {
+        table::write_row(out, columns, &reads, version, object, include, now);
+    })
+}
+
+fn protobuf_list(ask: &Ask<'_>, page: &Page) -> Result<Vec<u8>, Status> {
+    let (objects, metadata) = (page.objects.iter(), page.metadata());
+    let encoded = match ask.form.shape {
+        Shape::Object => {
+            let named = (&*ask.kind().api_version(), ask.kind().kind);
+            protobuf::encode_list(named, &metadata, objects.map(Object::tree))
+        }
+        Shape::Metadata(version) => {
+            let named = (&*format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
+            let items = objects.map(|object| table::metadata_of(version, &object.tree()));
+            protobuf::encode_list(named, &metadata, items)
+        }
+        Shape::Table(_) => return Err(Status::not_acceptable()),
+    };
+    encoded.map_err(|_| Status::not_acceptable())
 }
 
 /// A `metav1.Status` that is not about failure.
@@ -81,49 +123,4 @@ pub(super) fn success(ask: &Ask<'_>, code: StatusCode, details: &Value) -> Resul
 /// `includeObject`.
 pub(super) fn include(ask: &Ask<'_>) -> Include {
     Include::parse(ask.call.query.text("includeObject"))
-}
-
-/// How a watch writes events, one after the other.
-pub(super) struct EventWriter {
-    pub(super) kind: &'static Kind,
-    pub(super) form: Form,
-    pub(super) include: Include,
-    /// Whether the columns of a table have been told already.
-    pub(super) has_headings: bool,
-}
-
-impl EventWriter {
-    /// An event about an object.
-    pub(super) fn object(&mut self, event: &str, object: &Value) -> Result<Bytes, Status> {
-        let codec = self.form.codec;
-        match self.form.shape {
-            Shape::Object => codec.encode_event(event, object),
-            Shape::Metadata(version) => codec.encode_event(event, &table::metadata_of(version, object)),
-            Shape::Table(version) => {
-                let mut table = self.table(version, object);
-                table["rows"] = json!([table::row(self.kind.columns, version, object, self.include, Timestamp::now())]);
-                codec.encode_event(event, &table)
-            }
-        }
-    }
-
-    /// A bookmark: an object of the kind with nothing but a revision.
-    pub(super) fn bookmark(&mut self, revision: u64, ends_initial: bool) -> Result<Bytes, Status> {
-        let mut metadata = json!({ "resourceVersion": revision.to_string(), "creationTimestamp": null });
-        if ends_initial {
-            metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
-        }
-        let object = json!({ "kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": metadata });
-        let document = match self.form.shape {
-            Shape::Object => object,
-            Shape::Metadata(version) => table::metadata_of(version, &object),
-            Shape::Table(version) => self.table(version, &object),
-        };
-        self.form.codec.encode_event("BOOKMARK", &document)
-    }
-
-    fn table(&mut self, version: &str, object: &Value) -> Value {
-        let with_headings = !std::mem::replace(&mut self.has_headings, true);
-        table::table(self.kind.columns, version, &table::metadata_of_single(object), with_headings)
-    }
 }

@@ -1,7 +1,7 @@
 //! Many objects on their way out.
 
 use futures::{TryStreamExt, stream::FuturesUnordered};
-use nodeplane_api::{meta, status::Status};
+use nodeplane_api::status::Status;
 
 use super::{answer, ask::Ask, delete, delete_options::DeleteOptions, list, selection::Selection};
 use crate::{http::reply::Reply, store::object::Object};
@@ -29,7 +29,7 @@ pub(super) async fn delete_collection(ask: &Ask<'_>) -> Result<Reply, Status> {
 }
 
 async fn one(ask: &Ask<'_>, object: &Object, options: &DeleteOptions) -> Result<(), Status> {
-    match delete::remove(ask, meta::name(object.value()), options).await {
+    match delete::remove(ask, object.name(), options).await {
         Err(status) if status.code != 404 => Err(status),
         _ => Ok(()),
     }

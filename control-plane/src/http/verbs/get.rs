@@ -1,6 +1,5 @@
 //! One object.
 
-use http::StatusCode;
 use nodeplane_api::status::Status;
 
 use super::{answer, ask::Ask, revision::Wanted};
@@ -17,5 +16,5 @@ pub(super) async fn get(ask: &Ask<'_>) -> Result<Reply, Status> {
         Wanted::Any => objects.cached(kind, ask.namespace(), ask.name(), Freshness::Any).await?,
         Wanted::At(revision) => objects.cached(kind, ask.namespace(), ask.name(), Freshness::AtLeast(revision)).await?,
     };
-    answer::object(ask, StatusCode::OK, object.value())
+    answer::stored(ask, &object)
 }

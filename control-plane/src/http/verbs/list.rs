@@ -9,7 +9,7 @@ use crate::{
     store::{
         StoreError,
         object::Object,
-        watch_cache::{Freshness, List},
+        watch_cache::{Freshness, Keep, List, Part},
     },
 };
 
@@ -56,30 +56,23 @@ pub(super) async fn list(ask: &Ask<'_>) -> Result<Reply, Status> {
 pub(super) async fn fetch(ask: &Ask<'_>, selection: &Selection) -> Result<Page, Status> {
     let asked = Asked::read(&ask.call.query)?;
     let start = asked.place.as_ref().map(|place| format!("{}{}", selection.collection, place.start));
-    let list = ask.api.objects.cache().list(&selection.scope, start.as_deref(), asked.fresh).await;
+    let keep: &Keep<'_> = &|object| selection.matches(object);
+    let part = Part { start: start.as_deref(), limit: asked.limit, keep: (!selection.is_everything()).then_some(keep) };
+    let list = ask.api.objects.cache().list_part(&selection.scope, &part, asked.fresh).await;
     let list = list.map_err(|error| match (&asked.place, error) {
         (Some(place), StoreError::Compacted { .. }) => place.expired(),
         (_, error) => ask.refused(error),
     })?;
-    Ok(cut(list, selection, asked.limit))
+    Ok(page(list, &selection.collection))
 }
 
-/// Chooses from a list and cuts it after `limit` objects.
-fn cut(list: List, selection: &Selection, limit: Option<usize>) -> Page {
-    let List { objects, revision } = list;
-    let mut chosen: Vec<Object> = match selection.is_everything() {
-        true => objects,
-        false => objects.into_iter().filter(|object| selection.matches(object.value())).collect(),
-    };
-    let mut page = Page { objects: Vec::new(), revision, next: None, remaining: None };
-    if let Some(limit) = limit.filter(|limit| chosen.len() > *limit) {
-        page.next = chosen[..limit].last().map(|o| Place::after(o.key(), &selection.collection, revision).encode());
-        // With selectors upstream cannot tell without reading on, and clients rely on that.
-        page.remaining = selection.is_everything().then_some(chosen.len() - limit);
-        chosen.truncate(limit);
-    }
-    page.objects = chosen;
-    page
+/// A list with the place where it goes on. How many follow is told without selectors only: with
+/// them upstream cannot tell without reading on, and clients rely on that.
+fn page(list: List, collection: &str) -> Page {
+    let List { objects, revision, has_more, remaining } = list;
+    let last = objects.last().filter(|_| has_more);
+    let next = last.map(|last| Place::after(last.key(), collection, revision).encode());
+    Page { objects, revision, next, remaining }
 }
 
 /// The parameters of a list.

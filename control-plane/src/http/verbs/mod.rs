@@ -13,6 +13,7 @@ mod create;
 mod delete;
 mod delete_collection;
 mod delete_options;
+mod event_writer;
 mod get;
 mod intake;
 mod list;

@@ -7,9 +7,9 @@ use nodeplane_api::{
     selector::{FieldSelector, LabelSelector},
     status::Status,
 };
-use serde_json::Value;
 
 use super::ask::Ask;
+use crate::store::object::Object;
 
 /// A choice of objects.
 pub(super) struct Selection {
@@ -45,9 +45,18 @@ impl Selection {
         Ok(Self { scope, collection, labels, fields })
     }
 
-    /// Whether an object is chosen.
-    pub(super) fn matches(&self, object: &Value) -> bool {
-        self.labels.matches_object(object) && self.fields.matches(object)
+    /// Whether an object is chosen. Of its fields only those are read that matter.
+    pub(super) fn matches(&self, object: &Object) -> bool {
+        self.labels.matches_by(|name| object.label(name)) && self.fields.matches_by(|pointer| object.field(pointer))
+    }
+
+    /// The same for an object that many look at, one after the other: fields are read from a tree
+    /// that they share.
+    pub(super) fn matches_shared(&self, object: &Object) -> bool {
+        if !self.fields.is_everything() {
+            object.value();
+        }
+        self.matches(object)
     }
 
     /// Whether all objects under the scope are chosen, as far as selectors go.

@@ -13,11 +13,7 @@ use tokio::time::{Instant, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::{EventWriter, include},
-    ask::Ask,
-    options::META_GROUP,
-    revision::Wanted,
-    selection::Selection,
+    answer::include, ask::Ask, event_writer::EventWriter, options::META_GROUP, revision::Wanted, selection::Selection,
     watch_events::seen,
 };
 use crate::{
@@ -187,16 +183,16 @@ impl Following {
                     () = self.stop.cancelled() => break,
                 };
                 let Some(event) = event else { break };
-                let mut piece = BytesMut::new();
+                let mut piece = Piece::default();
                 let mut next = Some(event);
                 while let Some(event) = next.take() {
-                    if let Some((name, object)) = seen(&event, &self.selection) {
-                        piece.extend_from_slice(&self.writer.object(name, &object)?);
+                    if let Some(seen) = seen(&event, &self.selection) {
+                        piece.add(self.writer.event(&seen)?);
                     }
                     next = if piece.len() < PIECE { watch.try_next_event() } else { None };
                 }
-                if !piece.is_empty() {
-                    yield piece.freeze();
+                if let Some(piece) = piece.finish() {
+                    yield piece;
                 }
             }
         }
@@ -206,8 +202,8 @@ impl Following {
     fn present(&mut self, initial: &[Object], revision: u64) -> Result<Vec<Bytes>, Status> {
         let mut pieces = Vec::new();
         let mut piece = BytesMut::new();
-        for object in initial.iter().filter(|object| self.selection.matches(object.value())) {
-            piece.extend_from_slice(&self.writer.object("ADDED", object.value())?);
+        for object in initial.iter().filter(|object| self.selection.matches(object)) {
+            piece.extend_from_slice(&self.writer.object("ADDED", object)?);
             if piece.len() >= PIECE {
                 pieces.push(piece.split().freeze());
             }
@@ -219,6 +215,36 @@ impl Following {
             pieces.push(piece.freeze());
         }
         Ok(pieces)
+    }
+}
+
+/// Frames that go out together. One alone, the usual case, is not copied: all watchers send the
+/// same bytes.
+#[derive(Default)]
+struct Piece {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Piece {
+    fn add(&mut self, frame: Bytes) {
+        if self.first.is_empty() {
+            self.first = frame;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&frame);
+    }
+
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    fn finish(self) -> Option<Bytes> {
+        let whole = if self.all.is_empty() { self.first } else { self.all.freeze() };
+        (!whole.is_empty()).then_some(whole)
     }
 }
 

@@ -5,28 +5,33 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use super::selection::Selection;
 use crate::store::{
-    object::set_revision,
+    object::Object,
     watch_cache::{Event, EventKind},
 };
 
-/// The name and the object of the event, if the client sees it at all.
-pub(super) fn seen<'a>(event: &'a Event, selection: &Selection) -> Option<(&'static str, Cow<'a, Value>)> {
-    let before = event.previous.as_ref().filter(|object| selection.matches(object.value()));
-    let now = event.kind != EventKind::Deleted && selection.matches(event.object.value());
-    match (before, now) {
-        (None, false) => None,
-        (None, true) => Some(("ADDED", Cow::Borrowed(event.object.value()))),
-        (Some(_), true) => Some(("MODIFIED", Cow::Borrowed(event.object.value()))),
-        (Some(_), false) if event.kind == EventKind::Deleted => Some(("DELETED", Cow::Borrowed(event.object.value()))),
-        (Some(before), false) => {
-            // As it was when it last matched, with the revision at which it stopped to.
-            let mut object = before.value().clone();
-            set_revision(&mut object, event.revision);
-            Some(("DELETED", Cow::Owned(object)))
-        }
-    }
+/// An event as a client sees it. The name says which object it is.
+pub(super) struct Seen<'a> {
+    /// `ADDED`, `MODIFIED` or `DELETED`.
+    pub(super) name: &'static str,
+    /// What is shown.
+    pub(super) object: Cow<'a, Object>,
+    /// What happened.
+    pub(super) event: &'a Event,
+}
+
+/// The event, if the client sees it at all.
+pub(super) fn seen<'a>(event: &'a Event, selection: &Selection) -> Option<Seen<'a>> {
+    let before = event.previous.as_ref().filter(|object| selection.matches_shared(object));
+    let now = event.kind != EventKind::Deleted && selection.matches_shared(&event.object);
+    let (name, object) = match (before, now) {
+        (None, false) => return None,
+        (None, true) => ("ADDED", Cow::Borrowed(&event.object)),
+        (Some(_), true) => ("MODIFIED", Cow::Borrowed(&event.object)),
+        (Some(_), false) if event.kind == EventKind::Deleted => ("DELETED", Cow::Borrowed(&event.object)),
+        // As it was when it last matched, with the revision at which it stopped to.
+        (Some(before), false) => ("DELETED", Cow::Owned(before.at_revision(event.revision))),
+    };
+    Some(Seen { name, object, event })
 }

@@ -49,8 +49,8 @@ async fn relist(inner: &Arc<Inner>) -> Result<(), StoreError> {
     let (entries, revision) = (page.entries, page.revision);
     let decode_all = move || {
         entries
-            .iter()
-            .filter_map(|entry| known.read().same(&entry.key, entry.revision).or_else(|| decode(entry)))
+            .into_iter()
+            .filter_map(|entry| known.read().same(&entry.key, entry.revision).or_else(|| decode(&entry)))
             .collect()
     };
     let objects: Vec<Object> =

@@ -4,9 +4,12 @@
 //! kinds: when the cache has seen revision R, it has seen every change up to R. What is no object
 //! (claims) only moves that revision on; it is neither read nor kept. Out: lists and
 //! watches of a [`Scope`], shared objects, no copy per reader. Writes go to the [`Store`] itself.
-//! Never filters by selector; events carry the previous object so that the HTTP layer can.
+//! Knows no selectors: a list takes a test, and events carry the previous object, so that the HTTP
+//! layer can choose.
 
+mod event;
 mod feed;
+mod part;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -21,7 +24,14 @@ use std::{
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::{sync::watch, task::JoinHandle};
 
-use self::state::{State, Subscription};
+pub use self::{
+    event::{Event, EventKind},
+    part::{Keep, Part},
+};
+use self::{
+    part::Collector,
+    state::{State, Subscription},
+};
 pub use super::object::Object;
 use super::{Store, StoreError, keys::Keys};
 
@@ -31,6 +41,9 @@ const FRESH_WITHIN: Duration = Duration::from_secs(3);
 /// How long a consistent read waits before it asks the store itself. The newest revision may
 /// belong to a key outside the cluster's root, and then the cache never hears of it.
 const STORE_READ_AFTER: Duration = Duration::from_millis(500);
+
+/// Entries that a list with a limit reads from the store at a time, at least.
+const STORE_PIECE: usize = 500;
 
 /// Which objects: a key path. When it ends in `/` everything below it, otherwise that one key.
 ///
@@ -58,31 +71,10 @@ pub struct List {
     pub objects: Vec<Object>,
     /// The revision at which the list is exact.
     pub revision: u64,
-}
-
-/// What happened to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// It was created.
-    Added,
-    /// It was changed.
-    Modified,
-    /// It was deleted.
-    Deleted,
-}
-
-/// One change of one object.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    /// What happened.
-    pub kind: EventKind,
-    /// The object after the change; of a deleted one the last state, with the revision of the
-    /// deletion as its `resourceVersion`.
-    pub object: Object,
-    /// The object before the change; `None` when it was created.
-    pub previous: Option<Object>,
-    /// The revision of the change.
-    pub revision: u64,
+    /// Whether more objects would belong to it, had there been no limit.
+    pub has_more: bool,
+    /// How many these are; only known when there is no test to pass.
+    pub remaining: Option<usize>,
 }
 
 /// A running cache. Cloning shares it; it stops when the last clone and the last watch are gone.
@@ -130,35 +122,41 @@ impl WatchCache {
         }
     }
 
-    /// The objects of `scope` whose key is `>= start`, in key order. A page is cut by the caller.
-    pub async fn list(&self, scope: &Scope, start: Option<&str>, fresh: Freshness) -> Result<List, StoreError> {
+    /// All objects of `scope`.
+    pub async fn list(&self, scope: &Scope, fresh: Freshness) -> Result<List, StoreError> {
+        self.list_part(scope, &Part::default(), fresh).await
+    }
+
+    /// Some objects of `scope`. What a part leaves out costs little: with a limit and no test, no
+    /// object is looked at that is not given out, save one.
+    pub async fn list_part(&self, scope: &Scope, part: &Part<'_>, fresh: Freshness) -> Result<List, StoreError> {
         match fresh {
             Freshness::Any => self.wait_until(0, FRESH_WITHIN).await?,
             Freshness::AtLeast(revision) => self.wait_until(revision, FRESH_WITHIN).await?,
-            Freshness::Exact(revision) => return self.list_exact(scope, start, revision).await,
+            Freshness::Exact(revision) => return self.list_exact(scope, part, revision).await,
             Freshness::Newest => {
                 let newest = self.inner.store.revision().await?;
                 if self.wait_until(newest, STORE_READ_AFTER).await.is_err() {
-                    return self.inner.list_store(scope, start, None).await;
+                    return self.inner.list_store(scope, part, None).await;
                 }
             }
         }
-        Ok(self.inner.read().list(scope, start))
+        Ok(self.inner.read().list(scope, part))
     }
 
-    async fn list_exact(&self, scope: &Scope, start: Option<&str>, revision: u64) -> Result<List, StoreError> {
+    async fn list_exact(&self, scope: &Scope, part: &Part<'_>, revision: u64) -> Result<List, StoreError> {
         // When the cache does not get there, the store knows whether the revision is real.
         if self.wait_until(revision, STORE_READ_AFTER).await.is_ok()
-            && let Some(list) = self.inner.read().list_at(scope, start, revision)
+            && let Some(list) = self.inner.read().list_at(scope, part, revision)
         {
             return Ok(list);
         }
-        self.inner.list_store(scope, start, Some(revision)).await
+        self.inner.list_store(scope, part, Some(revision)).await
     }
 
     /// One object by its key, and `None` when it does not exist.
     pub async fn get(&self, key: &str, fresh: Freshness) -> Result<Option<Object>, StoreError> {
-        Ok(self.list(key, None, fresh).await?.objects.pop())
+        Ok(self.list(key, fresh).await?.objects.pop())
     }
 
     /// Every event of `scope` with a revision above `after`, past ones first.
@@ -173,8 +171,8 @@ impl WatchCache {
     /// and means `AtLeast`.
     pub async fn list_and_watch(&self, scope: &Scope, fresh: Freshness) -> Result<(List, Watch), StoreError> {
         let list = match fresh {
-            Freshness::Exact(revision) => self.list(scope, None, Freshness::AtLeast(revision)).await?,
-            fresh => self.list(scope, None, fresh).await?,
+            Freshness::Exact(revision) => self.list(scope, Freshness::AtLeast(revision)).await?,
+            fresh => self.list(scope, fresh).await?,
         };
         let watch = self.watch(scope, list.revision).await?;
         Ok((list, watch))
@@ -244,11 +242,24 @@ impl Inner {
         self.state.write().expect("no holder of the lock panics")
     }
 
-    /// A list from the store itself.
-    async fn list_store(&self, scope: &Scope, start: Option<&str>, at: Option<u64>) -> Result<List, StoreError> {
-        let page = self.store.list(scope, start, at, 0).await?;
-        let entries = page.entries.iter().filter(|entry| state::contains(scope, &entry.key));
-        Ok(List { objects: entries.filter_map(feed::decode).collect(), revision: page.revision })
+    /// A list from the store itself, which knows no tests: it is read in pieces.
+    async fn list_store(&self, scope: &Scope, part: &Part<'_>, at: Option<u64>) -> Result<List, StoreError> {
+        let piece = part.limit.map_or(0, |limit| limit.max(STORE_PIECE) as u64);
+        let mut collector = Collector::new(part);
+        let (mut start, mut at) = (part.start.map(str::to_owned), at);
+        loop {
+            let page = self.store.list(scope, start.as_deref(), at, piece).await?;
+            let entries = page.entries.iter().filter(|entry| state::contains(scope, &entry.key));
+            let is_full = entries.filter_map(feed::decode).any(|object| collector.offer(&object).is_break());
+            let last = page.entries.last().filter(|_| page.remaining > 0 && !is_full);
+            let Some(last) = last else {
+                return Ok(collector.finish(page.revision, |last| {
+                    let later = page.entries.iter().filter(|entry| *entry.key > *last);
+                    later.count() + usize::try_from(page.remaining).unwrap_or(usize::MAX)
+                }));
+            };
+            (start, at) = (Some(format!("{}\0", last.key)), Some(page.revision));
+        }
     }
 }
 

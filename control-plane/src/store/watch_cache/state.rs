@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{Event, EventKind, List, Object, Scope};
+use super::{Event, EventKind, List, Object, Part, Scope, part::Collector};
 use crate::store::StoreError;
 
 /// How much is kept.
@@ -25,6 +25,8 @@ pub(super) struct Limits {
     pub(super) max_age: Duration,
     /// But never more than this.
     pub(super) max_events: usize,
+    /// Nor more than this many bytes of text, which live objects may share.
+    pub(super) max_bytes: usize,
     /// Events a watcher may be behind before it is cut off.
     pub(super) queue: usize,
 }
@@ -32,7 +34,13 @@ pub(super) struct Limits {
 impl Default for Limits {
     /// 75 s: longer than the minute between two bookmarks, as in upstream's watch cache.
     fn default() -> Self {
-        Self { min_events: 1024, max_age: Duration::from_secs(75), max_events: 1 << 16, queue: 1024 }
+        Self {
+            min_events: 1024,
+            max_age: Duration::from_secs(75),
+            max_events: 1 << 16,
+            max_bytes: 32 << 20,
+            queue: 1024,
+        }
     }
 }
 
@@ -52,7 +60,8 @@ pub(super) struct State {
     objects: BTreeMap<Arc<str>, Object>,
     revision: u64,
     /// Events in revision order; every one above `history_after` is there.
-    history: VecDeque<(Instant, Arc<Event>)>,
+    history: VecDeque<(Instant, Event)>,
+    history_bytes: usize,
     history_after: u64,
     /// By scope. A change looks up each scope that its key is in.
     watchers: HashMap<String, Vec<Watcher>>,
@@ -78,6 +87,7 @@ impl State {
             objects: BTreeMap::new(),
             revision: 0,
             history: VecDeque::new(),
+            history_bytes: 0,
             history_after: 0,
             watchers: HashMap::new(),
         }
@@ -98,6 +108,7 @@ impl State {
         self.objects = objects.into_iter().map(|object| (object.shared_key(), object)).collect();
         self.revision = revision;
         self.history.clear();
+        self.history_bytes = 0;
         self.history_after = revision;
         self.watchers.clear();
     }
@@ -112,7 +123,7 @@ impl State {
                 None
             }
         };
-        let Some(event) = event.map(Arc::new) else { return };
+        let Some(event) = event else { return };
         self.revision = event.revision;
         self.publish(&event);
         self.remember(event, now);
@@ -126,7 +137,7 @@ impl State {
         }
         self.objects.insert(object.shared_key(), object.clone());
         let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
-        Some(Event { kind, revision: object.revision(), object, previous })
+        Some(Event::new(kind, object, previous))
     }
 
     fn delete(&mut self, key: &str, revision: u64) -> Option<Event> {
@@ -136,16 +147,19 @@ impl State {
         }
         let previous = self.objects.remove(key)?;
         let object = previous.at_revision(revision);
-        Some(Event { kind: EventKind::Deleted, object, previous: Some(previous), revision })
+        Some(Event::new(EventKind::Deleted, object, Some(previous)))
     }
 
-    fn publish(&mut self, event: &Arc<Event>) {
+    /// The watchers share one event. The history keeps its own, without what they make of it.
+    fn publish(&mut self, event: &Event) {
+        let mut shared = None;
         for scope in scopes(event.object.key()) {
             let Some(watchers) = self.watchers.get_mut(scope) else { continue };
+            let shared = shared.get_or_insert_with(|| Arc::new(event.clone()));
             // A full queue cuts its watcher off; a closed one has gone by itself.
             watchers.retain(|watcher| {
                 watcher.after >= event.revision && !watcher.queue.is_closed()
-                    || watcher.queue.try_send(event.clone()).is_ok()
+                    || watcher.queue.try_send(shared.clone()).is_ok()
             });
             if watchers.is_empty() {
                 self.watchers.remove(scope);
@@ -153,50 +167,69 @@ impl State {
         }
     }
 
-    fn remember(&mut self, event: Arc<Event>, now: Instant) {
+    fn remember(&mut self, event: Event, now: Instant) {
+        self.history_bytes += event.object.weight();
         self.history.push_back((now, event));
         while let Some((at, oldest)) = self.history.front() {
             let spare = self.history.len() > self.limits.min_events;
             let expired = now.saturating_duration_since(*at) > self.limits.max_age;
-            if !(spare && expired) && self.history.len() <= self.limits.max_events {
+            let is_full = self.history.len() > self.limits.max_events || self.history_bytes > self.limits.max_bytes;
+            let may_go = is_full || (spare && expired);
+            if !may_go {
                 break;
             }
             self.history_after = oldest.revision;
+            self.history_bytes -= oldest.object.weight();
             self.history.pop_front();
         }
     }
 
     /// The objects of a scope, as of now.
-    pub(super) fn list(&self, scope: &Scope, start: Option<&str>) -> List {
-        List { objects: self.range(scope, start).cloned().collect(), revision: self.revision }
+    pub(super) fn list(&self, scope: &Scope, part: &Part<'_>) -> List {
+        let mut collector = Collector::new(part);
+        // Nothing follows a break.
+        let _ = self.range(scope, part.start).try_for_each(|object| collector.offer(object));
+        collector.finish(self.revision, |last| self.count_after(scope, last))
     }
 
     /// The objects of a scope as of an older revision: what happened since is undone. `None` when
     /// the history does not go back far enough.
-    pub(super) fn list_at(&self, scope: &Scope, start: Option<&str>, revision: u64) -> Option<List> {
+    pub(super) fn list_at(&self, scope: &Scope, part: &Part<'_>, revision: u64) -> Option<List> {
         if revision < self.history_after || revision > self.revision {
             return None;
         }
         let mut before: BTreeMap<&str, Option<&Object>> = BTreeMap::new();
         for event in self.events_after(revision) {
             let key = event.object.key();
-            if contains(scope, key) && start.is_none_or(|start| key >= start) {
+            if contains(scope, key) && part.start.is_none_or(|start| key >= start) {
                 before.entry(key).or_insert(event.previous.as_ref());
             }
         }
-        let unchanged = self.range(scope, start).filter(|object| !before.contains_key(object.key()));
-        let mut objects: Vec<Object> = unchanged.chain(before.values().copied().flatten()).cloned().collect();
-        objects.sort_by(|a, b| a.key().cmp(b.key()));
-        Some(List { objects, revision })
+        let mut collector = Collector::new(part);
+        let unchanged = self.range(scope, part.start).filter(|object| !before.contains_key(object.key()));
+        let _ = merge(unchanged, before.values().copied().flatten()).try_for_each(|object| collector.offer(object));
+        Some(collector.finish(revision, |last| {
+            let changed = || before.range::<str, _>((Bound::Excluded(last), Bound::Unbounded));
+            let made = changed().filter(|(key, _)| self.objects.contains_key(**key)).count();
+            let was = changed().filter(|(_, object)| object.is_some()).count();
+            self.count_after(scope, last) + was - made
+        }))
     }
 
-    fn range<'a>(&'a self, scope: &'a Scope, start: Option<&str>) -> impl Iterator<Item = &'a Object> {
-        let from = start.map_or(scope, |start| start.max(scope));
-        let range = self.objects.range::<str, _>((Bound::Included(from), Bound::Unbounded));
-        range.map(|(_, object)| object).take_while(|object| contains(scope, object.key()))
+    fn range<'a>(&'a self, scope: &Scope, start: Option<&str>) -> impl Iterator<Item = &'a Object> + use<'a> {
+        let end = end_of(scope);
+        let from = start.map_or(scope, |start| start.max(scope)).min(&end);
+        let range = (Bound::Included(from), Bound::Excluded(end.as_str()));
+        self.objects.range::<str, _>(range).map(|(_, object)| object)
     }
 
-    fn events_after(&self, revision: u64) -> impl Iterator<Item = &Arc<Event>> {
+    /// How many objects of a scope come after one of them. Counts entries and looks at none.
+    fn count_after(&self, scope: &Scope, last: &str) -> usize {
+        let end = end_of(scope);
+        self.objects.range::<str, _>((Bound::Excluded(last), Bound::Excluded(end.as_str()))).count()
+    }
+
+    fn events_after(&self, revision: u64) -> impl Iterator<Item = &Event> {
         let from = self.history.partition_point(|(_, event)| event.revision <= revision);
         self.history.range(from..).map(|(_, event)| event)
     }
@@ -207,7 +240,7 @@ impl State {
             return Err(StoreError::Compacted { oldest: self.history_after });
         }
         let past = self.events_after(after).filter(|event| contains(scope, event.object.key()));
-        let backlog = past.cloned().collect();
+        let backlog = past.cloned().map(Arc::new).collect();
         let (sender, queue) = mpsc::channel(self.limits.queue);
         let watchers = self.watchers.entry(scope.to_owned()).or_default();
         watchers.retain(|watcher| !watcher.queue.is_closed());
@@ -238,6 +271,25 @@ impl Subscription {
 /// Whether a key is in a scope.
 pub(super) fn contains(scope: &Scope, key: &str) -> bool {
     if scope.ends_with('/') { key.starts_with(scope) } else { key == scope }
+}
+
+/// The first key after all of a scope.
+fn end_of(scope: &Scope) -> String {
+    // What comes after `/` in ASCII.
+    scope.strip_suffix('/').map_or_else(|| format!("{scope}\0"), |parent| format!("{parent}0"))
+}
+
+/// Two sequences in key order as one.
+fn merge<'a>(
+    a: impl Iterator<Item = &'a Object>,
+    b: impl Iterator<Item = &'a Object>,
+) -> impl Iterator<Item = &'a Object> {
+    let (mut a, mut b) = (a.peekable(), b.peekable());
+    std::iter::from_fn(move || match (a.peek(), b.peek()) {
+        (Some(first), Some(second)) if second.key() < first.key() => b.next(),
+        (Some(_), _) => a.next(),
+        (None, _) => b.next(),
+    })
 }
 
 /// Every scope that a key is in.

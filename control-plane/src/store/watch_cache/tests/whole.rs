@@ -39,7 +39,7 @@ async fn a_consistent_list_shows_every_acknowledged_write() {
     let bed = bed();
     for number in 0..200 {
         let revision = bed.create(&format!("/r/objects/{number:03}")).await;
-        let list = bed.cache.list("/r/objects/", None, Freshness::Newest).await.unwrap();
+        let list = bed.cache.list("/r/objects/", Freshness::Newest).await.unwrap();
         assert_eq!((list.revision, list.objects.len()), (revision, number + 1));
         assert_eq!(list.objects[number].value()["metadata"]["resourceVersion"], revision.to_string());
     }
@@ -51,7 +51,7 @@ async fn reads_are_as_fresh_as_they_ask_for() {
     let bed = bed();
     let a = bed.create("/r/objects/a").await;
     let b = bed.create("/r/objects/b").await;
-    let list = |fresh| bed.cache.list("/r/objects/", None, fresh);
+    let list = |fresh| bed.cache.list("/r/objects/", fresh);
     assert_eq!(brief(&list(Freshness::AtLeast(b)).await.unwrap()), [("/r/objects/a", a), ("/r/objects/b", b)]);
     assert_eq!(brief(&list(Freshness::Any).await.unwrap()).len(), 2);
     let then = list(Freshness::Exact(a)).await.unwrap();
@@ -70,15 +70,15 @@ async fn what_the_cache_has_forgotten_is_listed_from_the_store() {
     let a = bed.create("/r/objects/a").await;
     let b = bed.create("/r/objects/b").await;
     let later = WatchCache::start(bed.store.clone(), &Keys::new("/r"));
-    let list = later.list("/r/objects/", None, Freshness::Newest).await.unwrap();
+    let list = later.list("/r/objects/", Freshness::Newest).await.unwrap();
     assert_eq!(list.revision, b);
-    let then = later.list("/r/objects/", None, Freshness::Exact(a)).await.unwrap();
+    let then = later.list("/r/objects/", Freshness::Exact(a)).await.unwrap();
     assert_eq!((then.revision, brief(&then)), (a, vec![("/r/objects/a", a)]));
     assert!(
         matches!(later.watch("/r/objects/", a).await.map(drop), Err(StoreError::Compacted { oldest }) if oldest == b)
     );
     bed.store.compact(b).await.unwrap();
-    let then = later.list("/r/objects/", None, Freshness::Exact(a)).await;
+    let then = later.list("/r/objects/", Freshness::Exact(a)).await;
     assert!(matches!(then, Err(StoreError::Compacted { oldest }) if oldest == b));
 }
 
@@ -142,9 +142,9 @@ async fn after_a_compaction_the_cache_lists_again_and_old_watches_end() {
     bed.store.compact(newest).await.unwrap();
 
     // While it is cut off, consistent reads come from the store.
-    let fresh = bed.cache.list("/r/objects/", None, Freshness::Newest).await.unwrap();
+    let fresh = bed.cache.list("/r/objects/", Freshness::Newest).await.unwrap();
     assert_eq!(brief(&fresh), [("/r/objects/a", newest)]);
-    assert_eq!(bed.cache.list("/r/objects/", None, Freshness::Any).await.unwrap(), list);
+    assert_eq!(bed.cache.list("/r/objects/", Freshness::Any).await.unwrap(), list);
 
     bed.store.set_cut(false);
     assert_eq!(next(&mut watch).await, None, "no events, but an end");
@@ -166,7 +166,7 @@ async fn an_unreadable_object_is_left_out_and_counts_as_deleted() {
     let event = next(&mut watch).await.unwrap();
     assert_eq!((event.kind, event.revision), (EventKind::Deleted, broken));
     let b = bed.create("/r/objects/b").await;
-    let list = bed.cache.list("/r/objects/", None, Freshness::Newest).await.unwrap();
+    let list = bed.cache.list("/r/objects/", Freshness::Newest).await.unwrap();
     assert_eq!(brief(&list), [("/r/objects/b", b)]);
 }
 
@@ -178,11 +178,36 @@ async fn what_is_no_object_moves_the_revision_on_and_nothing_else() {
     // Not even JSON: it is not looked at.
     let claim = bed.store.create("/r/claims/a/1", Bytes::from_static(b"claim")).await.unwrap();
     bed.cache.wait_until(claim, DEADLINE).await.expect("the cache hears how far the store is");
-    let list = bed.cache.list("/r/", None, Freshness::Any).await.unwrap();
+    let list = bed.cache.list("/r/", Freshness::Any).await.unwrap();
     assert_eq!((list.revision, brief(&list)), (claim, vec![("/r/objects/a", a)]));
     assert!(watch.try_next_event().is_none());
     assert_eq!(watch.revision(), claim, "a bookmark says that nothing happened until then");
     let again = WatchCache::start(bed.store.clone(), &Keys::new("/r"));
-    let list = again.list("/r/", None, Freshness::Newest).await.unwrap();
+    let list = again.list("/r/", Freshness::Newest).await.unwrap();
     assert_eq!((list.revision, brief(&list)), (claim, vec![("/r/objects/a", a)]));
+}
+
+#[tokio::test]
+async fn parts_of_a_forgotten_past_are_read_from_the_store_in_pieces() {
+    let bed = bed();
+    let key = |number: usize| format!("/r/objects/{number:04}");
+    let keys: Vec<String> = (0..1200).map(key).collect();
+    futures::future::join_all(keys.iter().map(|key| bed.create(key))).await;
+    let then = bed.store.revision().await.unwrap();
+    bed.update(&keys[0]).await;
+    let later = WatchCache::start(bed.store.clone(), &Keys::new("/r"));
+    let is_last: &Keep<'_> = &|object| object.name() >= "1190";
+    let cases = [
+        (Part { start: Some(&keys[10]), limit: Some(7), keep: None }, 10..17, Some(1183)),
+        (Part { start: Some(&keys[10]), limit: Some(7), keep: Some(is_last) }, 1190..1197, None),
+        (Part { start: None, limit: Some(600), keep: None }, 0..600, Some(600)),
+        (Part { start: None, limit: Some(1200), keep: None }, 0..1200, None),
+        (Part { start: None, limit: None, keep: Some(is_last) }, 1190..1200, None),
+    ];
+    for (part, expected, remaining) in cases {
+        let list = later.list_part("/r/objects/", &part, Freshness::Exact(then)).await.unwrap();
+        let found: Vec<&str> = list.objects.iter().map(Object::key).collect();
+        assert_eq!(found, keys[expected.clone()]);
+        assert_eq!((list.revision, list.has_more, list.remaining), (then, expected.end < 1200, remaining));
+    }
 }
