@@ -7,7 +7,7 @@
 mod order;
 mod strategic;
 
-use json_patch::{Patch, PatchOperation};
+use json_patch::{Patch, PatchOperation, jsonptr::Pointer};
 use serde_json::Value;
 
 pub use strategic::strategic;
@@ -18,6 +18,10 @@ pub const MAX_JSON_PATCH_OPERATIONS: usize = 10_000;
 /// Bytes that all `copy` operations of a JSON Patch may add together, so that a short patch
 /// cannot make a huge object (upstream `JSONPatchMaxCopyBytes`).
 pub const MAX_JSON_PATCH_COPIED: usize = 3 * 1024 * 1024;
+
+/// How deep an object may nest after an operation of a JSON Patch: as deep as one that is read
+/// from text. Each `copy` into its own source would double the depth otherwise.
+pub const MAX_DEPTH: usize = 128;
 
 /// A patch that cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +46,9 @@ pub fn json(document: &Value, operations: &Value) -> Result<Value, PatchError> {
     let patch: Patch =
         serde_json::from_value(operations.clone()).map_err(|error| PatchError::Malformed(error.to_string()))?;
     let mut patched = document.clone();
-    let mut copied = 0;
+    let (mut copied, mut deepest) = (0, depth(document));
     for operation in patch.0 {
+        deepest = deepest.max(reach(&operation, &patched, deepest)?);
         if let PatchOperation::Copy(copy) = &operation {
             copied += copy.from.resolve(&patched).map_or(0, size);
             if copied > MAX_JSON_PATCH_COPIED {
@@ -68,6 +73,36 @@ pub fn merge(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     let mut patched = document.clone();
     json_patch::merge(&mut patched, patch);
     Ok(patched)
+}
+
+/// How deep the value that an operation writes reaches at most, when nothing in the document
+/// nests deeper than `deepest`. Measures what is copied or moved only when it may matter.
+fn reach(operation: &PatchOperation, document: &Value, deepest: usize) -> Result<usize, PatchError> {
+    let exact = |from: &Pointer| from.resolve(document).map_or(0, depth);
+    let at = operation.path().count();
+    let nested = match operation {
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => 0,
+        PatchOperation::Add(add) => at + depth(&add.value),
+        PatchOperation::Replace(replace) => at + depth(&replace.value),
+        PatchOperation::Copy(_) | PatchOperation::Move(_) if at + deepest <= MAX_DEPTH => at + deepest,
+        PatchOperation::Copy(copy) => at + exact(&copy.from),
+        PatchOperation::Move(moved) => at + exact(&moved.from),
+    };
+    if nested > MAX_DEPTH {
+        return Err(PatchError::Unprocessable(format!(
+            "the operation would nest values {nested} deep, exceeding the limit {MAX_DEPTH}"
+        )));
+    }
+    Ok(nested)
+}
+
+/// How deep a value nests: 1 for a scalar.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
+    }
 }
 
 /// Bytes of a value as text, roughly: quotes and commas do not matter here.

@@ -246,6 +246,32 @@ fn random_pod() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Each copy of a value into its own deepest place doubles the depth: a short patch nested so
+/// deep that whoever walked the result ran out of stack.
+#[test]
+fn a_patch_cannot_nest_without_end() {
+    let mut place = "/a".to_owned();
+    let mut operations = vec![json!({ "op": "add", "path": "/a", "value": { "b": {} } })];
+    for _ in 0..40 {
+        let inner = place.clone() + "/b";
+        operations.push(json!({ "op": "copy", "from": "/a", "path": inner }));
+        place = inner;
+    }
+    let refused = json(&json!({}), &operations.into()).unwrap_err();
+    assert!(
+        matches!(&refused, PatchError::Unprocessable(words) if words.contains("exceeding the limit 128")),
+        "{refused}"
+    );
+    // Many harmless moves and copies are no nesting.
+    let operations: Vec<Value> = (0..1000)
+        .map(|n| match n % 2 {
+            0 => json!({ "op": "copy", "from": "/a/b", "path": "/a/c/d/e" }),
+            _ => json!({ "op": "move", "from": "/a/c/d/e", "path": "/a/f" }),
+        })
+        .collect();
+    json(&json!({ "a": { "b": 1, "c": { "d": {} } } }), &operations.into()).unwrap();
+}
+
 proptest! {
     #[test]
     fn an_empty_patch_changes_nothing(pod in random_pod()) {

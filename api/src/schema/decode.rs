@@ -9,7 +9,10 @@ use std::fmt::Write as _;
 use base64::{Engine, alphabet, engine::GeneralPurposeConfig, engine::general_purpose::GeneralPurpose};
 use serde_json::{Number, Value};
 
-use super::model::{Model, Type, TypeId};
+use super::{
+    complaints::Complaints,
+    model::{Model, Type, TypeId},
+};
 use crate::{
     kinds::{DecodeError, Decoded},
     quantity::Quantity,
@@ -20,12 +23,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, GeneralP
 /// Decodes an object whose type has this full name, such as `io.k8s.api.core.v1.Pod`.
 pub(crate) fn decode(definition: &str, mut object: Value) -> Result<Decoded, DecodeError> {
     let model = Model::get();
-    let mut walk = Walk { model, path: Vec::new(), owner: "", unknown: Vec::new() };
+    let mut walk = Walk { model, path: Vec::new(), owner: "", unknown: Complaints::default() };
     match model.by_name(definition) {
         Some(id) => walk.object(&mut object, id)?,
         None => return Err(walk.error(format!("no type {definition} is served"))),
     }
-    Ok(Decoded { object, unknown: walk.unknown })
+    Ok(Decoded { object, unknown: walk.unknown.into() })
 }
 
 /// A step from a value to a part of it.
@@ -40,7 +43,7 @@ struct Walk<'a> {
     path: Vec<Step>,
     /// Name of the innermost object type, for error messages.
     owner: &'a str,
-    unknown: Vec<String>,
+    unknown: Complaints,
 }
 
 impl<'a> Walk<'a> {
@@ -71,7 +74,7 @@ impl<'a> Walk<'a> {
             self.path.push(Step::Field(name.clone()));
             match definition.fields.get(name) {
                 None => {
-                    self.unknown.push(self.pointed());
+                    self.unknown.push(|| pointed(&self.path));
                     gone.push(name.clone());
                 }
                 Some(_) if value.is_null() => gone.push(name.clone()),
@@ -164,26 +167,11 @@ impl<'a> Walk<'a> {
     }
 
     fn located(&self, message: &str) -> DecodeError {
-        self.error(format!("{}: {message}", self.pointed()))
+        self.error(format!("{}: {message}", pointed(&self.path)))
     }
 
     fn error(&self, message: String) -> DecodeError {
-        DecodeError { path: if self.path.is_empty() { ".".to_owned() } else { self.pointed() }, message }
-    }
-
-    /// `spec.containers[0].image`, as field errors name a field.
-    fn pointed(&self) -> String {
-        let mut text = String::new();
-        for step in &self.path {
-            // Writing to a string does not fail.
-            let _ = match step {
-                Step::Field(name) if text.is_empty() => write!(text, "{name}"),
-                Step::Field(name) => write!(text, ".{name}"),
-                Step::Key(key) => write!(text, "[{key}]"),
-                Step::Index(index) => write!(text, "[{index}]"),
-            };
-        }
-        text
+        DecodeError { path: if self.path.is_empty() { ".".to_owned() } else { pointed(&self.path) }, message }
     }
 
     /// `spec.containers.image`, as Go's decoder names a field.
@@ -211,6 +199,21 @@ impl<'a> Walk<'a> {
             Type::Quantity => "resource.Quantity".to_owned(),
         }
     }
+}
+
+/// `spec.containers[0].image`, as field errors name a field.
+fn pointed(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        // Writing to a string does not fail.
+        let _ = match step {
+            Step::Field(name) if text.is_empty() => write!(text, "{name}"),
+            Step::Field(name) => write!(text, ".{name}"),
+            Step::Key(key) => write!(text, "[{key}]"),
+            Step::Index(index) => write!(text, "[{index}]"),
+        };
+    }
+    text
 }
 
 /// A null item or map value is the zero value of its type, as for Go.

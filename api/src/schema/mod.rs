@@ -4,6 +4,7 @@
 //! In: the JSON schemas of the typed structs ([`k8s_openapi`]) and the merge rules of
 //! [`lists`]. Out: one immutable [`Model`], built on first use. It never changes afterwards.
 
+mod complaints;
 mod decode;
 mod lists;
 mod messages;
@@ -11,6 +12,7 @@ mod model;
 
 use serde_json::{Value, json};
 
+pub use complaints::Complaints;
 pub(crate) use decode::decode;
 pub(crate) use lists::{Patch, Topology};
 pub(crate) use messages::{Message, Slot};

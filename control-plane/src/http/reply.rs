@@ -22,6 +22,9 @@ use warp::Reply as _;
 /// does not mistake the rest for a complete answer.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Bytes of all warnings of an answer (upstream's `truncateAtTotalRunes`).
+const WARNING_BYTES: usize = 4096;
+
 /// An answer.
 pub struct Reply {
     /// HTTP status code.
@@ -88,10 +91,14 @@ impl Reply {
     }
 
     /// Adds one `Warning` header per sentence (RFC 7234 section 5.5, code 299 as Kubernetes
-    /// does). Sentences that cannot stand in a header are dropped.
+    /// does). Sentences that cannot stand in a header are dropped; no more come after
+    /// [`WARNING_BYTES`], since clients refuse answers with too many headers.
     #[must_use]
     pub fn with_warnings(mut self, warnings: &[String]) -> Self {
+        let mut left = WARNING_BYTES;
         for warning in warnings {
+            let Some(rest) = left.checked_sub(warning.len()) else { break };
+            left = rest;
             let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
             if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
                 self.headers.append(header::WARNING, value);

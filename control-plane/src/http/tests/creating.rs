@@ -234,3 +234,33 @@ async fn a_pod_needs_its_service_account() {
         "pods \"b\" is forbidden: error looking up service account default/robot: serviceaccount \"robot\" not found"
     );
 }
+
+/// A body of less than a megabyte named a field of its own length twenty thousand times.
+#[tokio::test]
+async fn complaints_are_no_longer_than_anybody_reads() {
+    let bed = Bed::start().await;
+    let twice = r#""a":1,"#.repeat(20_000);
+    let body = format!(
+        r#"{{"metadata":{{"name":"a"}},"data":{{"k":"v"}},"{}":{{{}"a":1}},{}"z":1}}"#,
+        "x".repeat(700_000),
+        twice,
+        (0..20_000).map(|n| format!(r#""unknown{n}":1,"#)).collect::<String>(),
+    );
+    for (validation, code) in [("Warn", 201), ("Strict", 400), ("Ignore", 409)] {
+        let path = format!("{CONFIG_MAPS}?fieldValidation={validation}");
+        let answer = bed.send(Ask::new(Method::POST, &path).raw_body(body.clone())).await;
+        assert_eq!(answer.code, code, "{validation}");
+        assert!(answer.warnings().iter().map(String::len).sum::<usize>() < 8192);
+        assert!(answer.text.len() < 2 << 20, "{}", answer.text.len());
+    }
+}
+
+#[tokio::test]
+async fn yaml_that_unfolds_to_more_than_a_body_is_refused() {
+    let bed = Bed::start().await;
+    let list = |item: &str, count: usize| vec![item; count].join(", ");
+    let bomb = format!("a: &a [{}]\nb: &b [{}]\nc: [{}]\n", list("x", 1500), list("*a", 300), list("*b", 10));
+    let ask = Ask::new(Method::POST, CONFIG_MAPS).raw_body(bomb).header(header::CONTENT_TYPE, "application/yaml");
+    let refused = bed.send(ask).await.failed(400, "BadRequest");
+    assert!(refused.contains("its aliases stand for more than the limit"), "{refused}");
+}

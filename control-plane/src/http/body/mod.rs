@@ -1,10 +1,14 @@
-//! Bodies read into values, with what a strict reader would complain about.
+//! Bodies read into values, with what a strict reader would complain about. No body makes more of
+//! itself than a few times its bytes.
 //!
 //! In: bytes. Out: a [`Document`]: the value, where the last of equal fields wins, and the paths
 //! of fields that stand twice. Never knows kinds.
 
+mod yaml;
+
 use std::{cell::RefCell, fmt};
 
+use nodeplane_api::schema::Complaints;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -13,7 +17,7 @@ use serde_json::{Map, Number, Value};
 pub struct Document {
     /// What it says.
     pub value: Value,
-    /// Paths of fields that stand twice, such as `spec.containers[0].name`.
+    /// Paths of fields that stand twice, such as `spec.containers[0].name`; the first hundred.
     pub duplicates: Vec<String>,
 }
 
@@ -22,20 +26,22 @@ pub struct Document {
 /// # Errors
 /// What is wrong with the syntax.
 pub fn from_json(bytes: &[u8]) -> Result<Document, String> {
-    let duplicates = RefCell::new(Vec::new());
+    let duplicates = RefCell::new(Complaints::default());
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let node = Node { path: Path::Root, duplicates: &duplicates };
     let value = node.deserialize(&mut reader).map_err(|error| error.to_string())?;
     reader.end().map_err(|error| error.to_string())?;
-    Ok(Document { value, duplicates: duplicates.into_inner() })
+    Ok(Document { value, duplicates: duplicates.into_inner().into() })
 }
 
 /// Reads YAML, with merge keys applied and the booleans of YAML 1.1 that Kubernetes knows only
 /// where they are spelled `true` and `false`.
 ///
 /// # Errors
-/// What is wrong with the syntax; a field that stands twice is a syntax error in YAML.
+/// What is wrong with the syntax; a field that stands twice is a syntax error in YAML. Aliases
+/// that make more than a body may be are refused.
 pub fn from_yaml(bytes: &[u8]) -> Result<Document, String> {
+    yaml::check_size(bytes)?;
     let mut yaml: serde_yaml::Value = serde_yaml::from_slice(bytes).map_err(|error| error.to_string())?;
     yaml.apply_merge().map_err(|error| error.to_string())?;
     let value = serde_json::to_value(yaml).map_err(|error| error.to_string())?;
@@ -64,7 +70,7 @@ impl fmt::Display for Path<'_> {
 /// Reads one value and notes duplicates below it.
 struct Node<'a> {
     path: Path<'a>,
-    duplicates: &'a RefCell<Vec<String>>,
+    duplicates: &'a RefCell<Complaints>,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
@@ -127,7 +133,7 @@ impl<'de> Visitor<'de> for Node<'_> {
             let path = Path::Field(&self.path, &name);
             let value = fields.next_value_seed(Node { path, duplicates: self.duplicates })?;
             if map.contains_key(&name) {
-                self.duplicates.try_borrow_mut().map_err(A::Error::custom)?.push(path.to_string());
+                self.duplicates.try_borrow_mut().map_err(A::Error::custom)?.push(|| path.to_string());
             }
             map.insert(name, value);
         }
