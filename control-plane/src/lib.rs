@@ -2,6 +2,7 @@
 //! it toward what was asked ([`controllers`], [`scheduler`]). [`server`] puts these together as
 //! [`config`] says, with the objects that every cluster has ([`bootstrap`]).
 
+pub mod access;
 pub mod bootstrap;
 pub mod config;
 pub mod controllers;

@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    http::{Api, in_process, objects::Objects, openapi::Documents},
+    http::{Api, in_process},
     pki::Pki,
-    registry::{Registry, RegistryConfig},
+    registry::{Registry, RegistryConfig, objects::Objects},
     store::{Store, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
 };
 
@@ -28,14 +28,12 @@ impl Bed {
         let pki = Pki::open(&dir.path().join("pki")).unwrap();
         let keys = Keys::new("/registry");
         let config = RegistryConfig { keys: keys.clone(), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16) };
-        let api = Arc::new(Api {
-            objects: Objects::new(store.clone(), WatchCache::start(store.clone(), &keys), keys),
-            registry: Arc::new(Registry::new(store.clone(), config)),
-            address: "127.0.0.1:6443".to_owned(),
-            agents: Arc::new(pki.client_config(&pki.client("test", &[]).unwrap()).unwrap()),
-            stop: CancellationToken::new(),
-            documents: Documents::default(),
-        });
+        let api = Arc::new(Api::new(
+            Objects::new(store.clone(), WatchCache::start(store.clone(), &keys), keys),
+            Arc::new(Registry::new(store.clone(), config)),
+            "127.0.0.1:6443".to_owned(),
+            Arc::new(pki.client_config(&pki.client("test", &[]).unwrap()).unwrap()),
+        ));
         let facts = Facts {
             server_ip: Ipv4Addr::new(10, 96, 0, 1),
             dns_ip: Ipv4Addr::new(10, 96, 0, 10),

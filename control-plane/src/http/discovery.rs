@@ -5,7 +5,7 @@
 
 use http::header;
 use nodeplane_api::{
-    kinds::{KINDS, Kind, Scope, Subresource},
+    kinds::{KINDS, Kind, Scope, Verb},
     status::Status,
 };
 use serde_json::{Value, json};
@@ -15,7 +15,6 @@ use super::{
     fingerprint::fingerprint,
     negotiate::{Form, Range},
     reply::Reply,
-    route::{Verb, verbs_of, verbs_of_kind},
 };
 
 /// `/api` and `/apis`: aggregated when the client asks for it, legacy otherwise.
@@ -116,7 +115,7 @@ fn aggregated_resource(kind: &'static Kind) -> Value {
         "responseKind": { "group": kind.group, "version": kind.version, "kind": kind.kind },
         "scope": match kind.scope { Scope::Cluster => "Cluster", Scope::Namespaced => "Namespaced" },
         "singularResource": kind.singular,
-        "verbs": verb_names(verbs_of_kind(kind)),
+        "verbs": verb_names(kind.verbs),
     });
     if !kind.short_names.is_empty() {
         resource["shortNames"] = json!(kind.short_names);
@@ -124,27 +123,18 @@ fn aggregated_resource(kind: &'static Kind) -> Value {
     if !kind.categories.is_empty() {
         resource["categories"] = json!(kind.categories);
     }
-    if !kind.subresources.is_empty() {
-        let parts = kind.subresources.iter().map(|&sub| {
-            let (group, version, name) = kind_of_part(kind, sub);
+    if !kind.parts.is_empty() {
+        let parts = kind.parts.iter().map(|part| {
+            let (group, version, name) = part.document_of(kind);
             json!({
-                "subresource": sub.name(),
+                "subresource": part.name(),
                 "responseKind": { "group": group, "version": version, "kind": name },
-                "verbs": verb_names(verbs_of(sub)),
+                "verbs": verb_names(part.verbs),
             })
         });
         resource["subresources"] = parts.collect();
     }
     resource
-}
-
-/// Group, version and kind of what a subresource reads and writes.
-pub fn kind_of_part(kind: &Kind, subresource: Subresource) -> (&'static str, &'static str, &'static str) {
-    match subresource {
-        Subresource::Scale => ("autoscaling", "v1", "Scale"),
-        Subresource::Binding => ("", "v1", "Binding"),
-        Subresource::Status | Subresource::Log | Subresource::Finalize => (kind.group, kind.version, kind.kind),
-    }
 }
 
 fn verb_names(verbs: &[Verb]) -> Vec<&'static str> {
@@ -208,7 +198,7 @@ fn legacy_resources(kind: &'static Kind) -> Vec<Value> {
         "singularName": kind.singular,
         "namespaced": kind.is_namespaced(),
         "kind": kind.kind,
-        "verbs": verb_names(verbs_of_kind(kind)),
+        "verbs": verb_names(kind.verbs),
     });
     if !kind.short_names.is_empty() {
         own["shortNames"] = json!(kind.short_names);
@@ -216,20 +206,20 @@ fn legacy_resources(kind: &'static Kind) -> Vec<Value> {
     if !kind.categories.is_empty() {
         own["categories"] = json!(kind.categories);
     }
-    let parts = kind.subresources.iter().map(|&sub| {
-        let (group, version, name) = kind_of_part(kind, sub);
-        let mut part = json!({
-            "name": format!("{}/{}", kind.plural, sub.name()),
+    let parts = kind.parts.iter().map(|part| {
+        let (group, version, name) = part.document_of(kind);
+        let mut entry = json!({
+            "name": format!("{}/{}", kind.plural, part.name()),
             "singularName": "",
             "namespaced": kind.is_namespaced(),
             "kind": name,
-            "verbs": verb_names(verbs_of(sub)),
+            "verbs": verb_names(part.verbs),
         });
         if group != kind.group {
-            part["group"] = group.into();
-            part["version"] = version.into();
+            entry["group"] = group.into();
+            entry["version"] = version.into();
         }
-        part
+        entry
     });
     std::iter::once(own).chain(parts).collect()
 }

@@ -1,13 +1,12 @@
 //! The API server: TLS, authentication, routing, negotiation and the generic verbs.
 //!
 //! In: calls with the certificate of whoever made them. Out: replies. One call goes
-//! [`authn`] → [`route`] → [`authz`] → [`verbs`] or one of the documents about the API itself;
+//! [`authn`] → [`route`] → [`access`](crate::access) → [`verbs`] or one of the documents about the API itself;
 //! each step hands its result to the next as a value that only it can make. Nothing here
 //! depends on how a call travelled: [`server`] brings those of the network, [`in_process`] those
 //! of the controllers.
 
 pub mod authn;
-pub mod authz;
 pub mod body;
 pub mod call;
 pub mod codec;
@@ -17,7 +16,6 @@ mod impersonation;
 pub mod in_process;
 mod json_text;
 pub mod negotiate;
-pub mod objects;
 pub mod openapi;
 pub mod platform;
 pub mod reply;
@@ -44,12 +42,14 @@ use self::{
     authn::Caller,
     call::Call,
     negotiate::Form,
-    objects::Objects,
     platform::Check,
     reply::{Body, Reply},
-    route::Route,
+    route::{About, Route},
 };
-use crate::registry::Registry;
+use crate::{
+    access::{Authority, node::Nodes},
+    registry::{Registry, engine::Engine, objects::Objects},
+};
 
 /// How long an answer may take to begin (upstream's `RequestTimeout`).
 const REQUEST_WITHIN: Duration = Duration::from_secs(60);
@@ -63,6 +63,10 @@ pub struct Api {
     pub objects: Objects,
     /// What differs from kind to kind.
     pub registry: Arc<Registry>,
+    /// How objects are written.
+    pub engine: Engine,
+    /// Who may do what.
+    pub authority: Authority,
     /// Where clients outside reach this server, as `HOST:PORT`.
     pub address: String,
     /// How to reach node agents: the cluster's CA and this server's client certificate.
@@ -74,6 +78,21 @@ pub struct Api {
 }
 
 impl Api {
+    /// An API over these objects, reached at `address`.
+    pub fn new(objects: Objects, registry: Arc<Registry>, address: String, agents: Arc<ClientConfig>) -> Self {
+        let nodes = Nodes::new(objects.cache().clone(), objects.keys().clone());
+        Self {
+            engine: Engine::new(objects.clone(), registry.clone()),
+            authority: Authority::new(vec![Box::new(nodes)]),
+            objects,
+            registry,
+            address,
+            agents,
+            stop: CancellationToken::new(),
+            documents: openapi::Documents::default(),
+        }
+    }
+
     /// Answers a call of whoever holds this certificate. The call has no body yet: it is read
     /// only when the caller may do what it asks for.
     pub async fn answer(
@@ -129,29 +148,40 @@ impl Api {
             Err(_) if caller == Caller::anonymous() => return Err(Status::unauthorized()),
             Err(status) => return Err(status),
         };
-        let permit = authz::authorise(caller, &route, &call.path, &call.method)?;
-        call.body = within(BODY_WITHIN, body).await?;
-        let call = &*call;
-        let mut reply = match &route {
-            Route::Resource(request) => within(REQUEST_WITHIN, verbs::serve(self, &permit, request, call)).await?,
-            Route::CoreVersions => discovery::versions(call, true, &self.address)?,
-            Route::Groups => discovery::versions(call, false, &self.address)?,
-            Route::Group(group) => discovery::group(call, group)?,
-            Route::Resources(group, version) => discovery::resources(call, group, version)?,
-            Route::OpenApiIndex => self.documents.index(call)?,
-            Route::OpenApi(group, version) => self.documents.group(call, group, version)?,
-            Route::OpenApiV2 => openapi::legacy::document(call)?,
-            Route::Version => document(call, &platform::version())?,
-            Route::Root => document(
-                call,
-                &json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] }),
-            )?,
-            Route::Health { probe, check } => platform::health(call, probe, check.as_deref(), &self.checks(probe))?,
+        let mut reply = match route {
+            Route::Resource(request) => {
+                let permit = self.authority.permit(caller, request).await?;
+                call.body = within(BODY_WITHIN, body).await?;
+                within(REQUEST_WITHIN, verbs::serve(self, &permit, call)).await?
+            }
+            Route::About(about) => {
+                self.authority.look(&caller, &call.path, call.method.as_str()).await?;
+                self.tell(&about, call)?
+            }
         };
         if call.method == Method::HEAD {
             reply.body = Body::Whole(Bytes::new());
         }
         Ok(reply)
+    }
+
+    /// Tells about the API itself.
+    fn tell(&self, about: &About, call: &Call) -> Result<Reply, Status> {
+        match about {
+            About::CoreVersions => discovery::versions(call, true, &self.address),
+            About::Groups => discovery::versions(call, false, &self.address),
+            About::Group(group) => discovery::group(call, group),
+            About::Resources(group, version) => discovery::resources(call, group, version),
+            About::OpenApiIndex => self.documents.index(call),
+            About::OpenApi(group, version) => self.documents.group(call, group, version),
+            About::OpenApiV2 => openapi::legacy::document(call),
+            About::Version => document(call, &platform::version()),
+            About::Root => document(
+                call,
+                &json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] }),
+            ),
+            About::Health { probe, check } => platform::health(call, probe, check.as_deref(), &self.checks(probe)),
+        }
     }
 
     /// Whether the server can answer calls on objects.

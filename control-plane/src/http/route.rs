@@ -5,17 +5,26 @@
 
 use http::Method;
 use nodeplane_api::{
-    kinds::{self, KINDS, Kind, Subresource},
+    kinds::{self, KINDS, Kind, Subresource, Verb},
+    selector::FieldSelector,
     status::Status,
 };
 
 use super::call::{Query, decode};
+use crate::access::{Limits, Request};
 
 /// Where a call goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// An object, a collection, or a part of an object.
     Resource(Request),
+    /// What tells about the API and not about objects.
+    About(About),
+}
+
+/// What there is about the API itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
     /// `/api`: versions of the core group, or its aggregated discovery.
     CoreVersions,
     /// `/apis`: all named groups, or their aggregated discovery.
@@ -43,82 +52,6 @@ pub enum Route {
     Root,
 }
 
-impl Route {
-    /// Whether callers without a credential may come here.
-    pub fn is_public(&self) -> bool {
-        matches!(self, Self::Version | Self::Health { .. })
-    }
-
-    /// Whether the route tells about the API and not about objects.
-    pub fn is_discovery(&self) -> bool {
-        !matches!(self, Self::Resource(_))
-    }
-}
-
-/// A call on objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// What is to be done.
-    pub verb: Verb,
-    /// To objects of which kind.
-    pub kind: &'static Kind,
-    /// In which namespace; `None` for cluster-scoped kinds and for all namespaces.
-    pub namespace: Option<String>,
-    /// To which object; `None` for a collection.
-    pub name: Option<String>,
-    /// To which part of the object.
-    pub subresource: Option<Subresource>,
-}
-
-impl Request {
-    /// The object's name; empty for a collection.
-    pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or_default()
-    }
-
-    /// The namespace; empty for cluster-scoped kinds and for all namespaces.
-    pub fn namespace(&self) -> &str {
-        self.namespace.as_deref().unwrap_or_default()
-    }
-}
-
-/// What can be done to objects, in the words of RBAC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Read one.
-    Get,
-    /// Read many.
-    List,
-    /// Follow changes.
-    Watch,
-    /// Make one.
-    Create,
-    /// Replace one.
-    Update,
-    /// Change one.
-    Patch,
-    /// Remove one.
-    Delete,
-    /// Remove many.
-    DeleteCollection,
-}
-
-impl Verb {
-    /// The word that RBAC rules and discovery use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::List => "list",
-            Self::Watch => "watch",
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Patch => "patch",
-            Self::Delete => "delete",
-            Self::DeleteCollection => "deletecollection",
-        }
-    }
-}
-
 /// Finds the route of a call.
 ///
 /// # Errors
@@ -127,31 +60,35 @@ pub fn find(method: &Method, path: &str, query: &Query) -> Result<Route, Status>
     let decoded: Vec<String> =
         path.trim_matches('/').split('/').filter(|s| !s.is_empty()).map(|s| decode(s, false)).collect();
     let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
-    let route = match segments.as_slice() {
-        [] => Route::Root,
-        ["api"] => Route::CoreVersions,
-        ["apis"] => Route::Groups,
+    let about = match segments.as_slice() {
+        [] => About::Root,
+        ["api"] => About::CoreVersions,
+        ["apis"] => About::Groups,
         ["api", version] => resources("", version)?,
-        ["apis", group] => Route::Group(known_group(group)?),
+        ["apis", group] => About::Group(known_group(group)?),
         ["apis", group, version] => resources(group, version)?,
         ["api", version, rest @ ..] => return resource(method, query, "", version, rest),
         ["apis", group, version, rest @ ..] => return resource(method, query, group, version, rest),
-        ["openapi", "v3"] => Route::OpenApiIndex,
+        ["openapi", "v3"] => About::OpenApiIndex,
         ["openapi", "v3", "api", version] => open_api("", version)?,
         ["openapi", "v3", "apis", group, version] => open_api(group, version)?,
-        ["openapi", "v2"] => Route::OpenApiV2,
-        ["version"] => Route::Version,
+        ["openapi", "v2"] => About::OpenApiV2,
+        ["version"] => About::Version,
         [probe @ ("healthz" | "livez" | "readyz"), check @ ..] => health(probe, check)?,
         _ => return Err(Status::no_such_path()),
     };
-    if matches!(*method, Method::GET | Method::HEAD) { Ok(route) } else { Err(Status::method_not_allowed()) }
+    if matches!(*method, Method::GET | Method::HEAD) {
+        Ok(Route::About(about))
+    } else {
+        Err(Status::method_not_allowed())
+    }
 }
 
-fn health(probe: &str, check: &[&str]) -> Result<Route, Status> {
+fn health(probe: &str, check: &[&str]) -> Result<About, Status> {
     let probe = ["healthz", "livez", "readyz"].into_iter().find(|p| *p == probe).ok_or_else(Status::no_such_path)?;
     match check {
-        [] => Ok(Route::Health { probe, check: None }),
-        [check] => Ok(Route::Health { probe, check: Some((*check).to_owned()) }),
+        [] => Ok(About::Health { probe, check: None }),
+        [check] => Ok(About::Health { probe, check: Some((*check).to_owned()) }),
         _ => Err(Status::no_such_path()),
     }
 }
@@ -166,12 +103,12 @@ fn known_version(group: &str, version: &str) -> Result<(&'static str, &'static s
     found.map(|k| (k.group, k.version)).ok_or_else(Status::no_such_path)
 }
 
-fn resources(group: &str, version: &str) -> Result<Route, Status> {
-    known_version(group, version).map(|(group, version)| Route::Resources(group, version))
+fn resources(group: &str, version: &str) -> Result<About, Status> {
+    known_version(group, version).map(|(group, version)| About::Resources(group, version))
 }
 
-fn open_api(group: &str, version: &str) -> Result<Route, Status> {
-    known_version(group, version).map(|(group, version)| Route::OpenApi(group, version))
+fn open_api(group: &str, version: &str) -> Result<About, Status> {
+    known_version(group, version).map(|(group, version)| About::OpenApi(group, version))
 }
 
 /// Finds a resource below `/api/v1` or `/apis/GROUP/VERSION`.
@@ -198,7 +135,15 @@ fn resource(method: &Method, query: &Query, group: &str, version: &str, rest: &[
     }
     let scoped = namespace.is_some() || !kind.is_namespaced();
     let verb = verb(kind, method, query, name.is_some(), scoped, subresource)?;
-    Ok(Route::Resource(Request { verb, kind, namespace, name, subresource }))
+    let limits = limits(query, kind);
+    Ok(Route::Resource(Request { verb, kind, namespace, name, subresource, limits }))
+}
+
+/// What the field selector demands. One that cannot be read demands nothing, and fails later.
+fn limits(query: &Query, kind: &Kind) -> Limits {
+    let fields = FieldSelector::parse(query.text("fieldSelector"), kind).unwrap_or_default();
+    let exact = |field: &str| fields.exact(field).map(str::to_owned);
+    Limits { name: exact("metadata.name"), node: exact("spec.nodeName") }
 }
 
 fn is_namespace_part(segment: &str) -> bool {
@@ -206,7 +151,8 @@ fn is_namespace_part(segment: &str) -> bool {
 }
 
 fn part(kind: &Kind, segment: &str) -> Result<Subresource, Status> {
-    kind.subresources.iter().copied().find(|s| s.name() == segment).ok_or_else(Status::no_such_path)
+    let found = kind.parts.iter().find(|part| part.name() == segment);
+    found.map(|part| part.subresource).ok_or_else(Status::no_such_path)
 }
 
 fn verb(
@@ -228,37 +174,9 @@ fn verb(
         Method::DELETE if scoped => Verb::DeleteCollection,
         _ => return Err(Status::method_not_allowed()),
     };
-    match subresource {
-        Some(sub) if !verbs_of(sub).contains(&verb) => Err(Status::method_not_allowed()),
-        None if !verbs_of_kind(kind).contains(&verb) => Err(Status::method_not_allowed()),
-        _ => Ok(verb),
-    }
-}
-
-/// What can be done to a kind's objects.
-pub fn verbs_of_kind(kind: &Kind) -> &'static [Verb] {
-    const ALL: &[Verb] = &[
-        Verb::Create,
-        Verb::Delete,
-        Verb::DeleteCollection,
-        Verb::Get,
-        Verb::List,
-        Verb::Patch,
-        Verb::Update,
-        Verb::Watch,
-    ];
-    // A namespace takes its contents with it; nobody may remove them all at once.
-    const NO_COLLECTION: &[Verb] =
-        &[Verb::Create, Verb::Delete, Verb::Get, Verb::List, Verb::Patch, Verb::Update, Verb::Watch];
-    if kind.plural == "namespaces" { NO_COLLECTION } else { ALL }
-}
-
-/// What can be done to a part of an object.
-pub fn verbs_of(subresource: Subresource) -> &'static [Verb] {
-    match subresource {
-        Subresource::Status | Subresource::Scale => &[Verb::Get, Verb::Patch, Verb::Update],
-        Subresource::Binding => &[Verb::Create],
-        Subresource::Log => &[Verb::Get],
-        Subresource::Finalize => &[Verb::Update],
-    }
+    let verbs = match subresource {
+        Some(subresource) => kind.part(subresource).map_or(&[][..], |part| part.verbs),
+        None => kind.verbs,
+    };
+    if verbs.contains(&verb) { Ok(verb) } else { Err(Status::method_not_allowed()) }
 }

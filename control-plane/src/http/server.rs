@@ -150,7 +150,7 @@ async fn connection(api: Arc<Api>, door: Arc<Door>, stream: TcpStream, watcher: 
 async fn silence(has_asked: &AtomicBool, patience: Duration) {
     tokio::time::sleep(patience).await;
     if has_asked.load(Ordering::Relaxed) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

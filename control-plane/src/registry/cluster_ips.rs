@@ -7,14 +7,15 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use jiff::Timestamp;
 use nodeplane_api::{
-    kinds, meta,
+    meta,
     status::{FieldErrors, Status, go_text},
 };
 use serde_json::{Value, json};
 
 use super::{
-    claims::{Claims, Holder, Taken},
+    claims::{Claims, Holder},
     ranges::{Range, RangeError},
+    reservation::{Attempt, NotAllocated},
 };
 use crate::store::{Store, StoreError, keys::Keys};
 
@@ -43,20 +44,29 @@ impl ClusterIps {
         self.range.claims()
     }
 
-    /// Gives a Service the address that it asks for, or any. What cannot be an address is left
-    /// for the validation to refuse. With `dry_run` nothing is kept.
-    pub(super) async fn allocate(&self, service: &mut Value, now: Timestamp, dry_run: bool) -> Result<(), Status> {
+    /// Gives a Service the address that it asks for, or any, unless `old` has it already. What
+    /// cannot be an address is left for the validation to refuse.
+    pub(super) async fn allocate(
+        &self,
+        service: &mut Value,
+        old: Option<&Value>,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<(), NotAllocated> {
         let holder = Holder::of(service);
         let asked = service["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
         if asked.is_empty() {
-            let item = self.range.take_any(&holder, now, dry_run).await.map_err(refuse_any)?;
+            let item = self.range.take_any(&holder, attempt, now).await.map_err(refuse_any)?;
             let address = Ipv4Addr::from_bits(item).to_string();
             service["spec"]["clusterIPs"] = json!([address]);
             service["spec"]["clusterIP"] = address.into();
             return Ok(());
         }
+        if old.is_some_and(|old| addresses(old).contains(&asked.as_str())) {
+            return Ok(());
+        }
         match asked.parse::<Ipv4Addr>() {
-            Ok(address) => self.take(service, address, &holder, now, dry_run).await,
+            Ok(address) => self.take(service, address, &holder, attempt, now).await,
             Err(_) => Ok(()),
         }
     }
@@ -66,9 +76,9 @@ impl ClusterIps {
         service: &Value,
         address: Ipv4Addr,
         holder: &Holder,
+        attempt: &Attempt,
         now: Timestamp,
-        dry_run: bool,
-    ) -> Result<(), Status> {
+    ) -> Result<(), NotAllocated> {
         let item = address.to_bits();
         if !self.range.contains(item) {
             let (network, length) = self.cidr;
@@ -77,28 +87,43 @@ impl ClusterIps {
             );
             return Err(refuse(service, address, &why));
         }
-        let free = if dry_run {
-            self.range.is_free(item, holder).await
-        } else {
-            self.range.take(item, holder, now).await.map(|taken| taken != Taken::ByAnother)
-        };
-        match free {
+        match self.range.take_unless_taken(item, holder, attempt, now).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(refuse(service, address, "provided IP is already allocated")),
-            Err(error) => Err(Status::unavailable(error)),
+            Err(error) => Err(NotAllocated::Failed(Status::unavailable(error))),
         }
     }
 
-    /// Gives back the addresses that `service` has and `kept` has not.
-    pub(super) async fn release(&self, service: &Value, kept: Option<&Value>) -> Result<(), StoreError> {
-        let keeps: Vec<&str> = kept.map(addresses).unwrap_or_default();
-        for address in addresses(service) {
-            if !keeps.contains(&address) {
-                self.claims().give_back(address, meta::uid(service)).await?;
-            }
+    /// Gives back the addresses that an attempt took for `service` and `old` does not have.
+    pub(super) async fn give_up(
+        &self,
+        service: &Value,
+        old: Option<&Value>,
+        attempt: &Attempt,
+    ) -> Result<(), StoreError> {
+        for address in only_in(service, old) {
+            self.claims().give_up(address, meta::uid(service), attempt.id()).await?;
         }
         Ok(())
     }
+
+    /// Gives back the addresses that `service` had and `kept`, stored at a revision, has not.
+    pub(super) async fn release(
+        &self,
+        service: &Value,
+        kept: Option<&Value>,
+        stored_at: u64,
+    ) -> Result<(), StoreError> {
+        for address in only_in(service, kept) {
+            self.claims().give_back(address, meta::uid(service), stored_at).await?;
+        }
+        Ok(())
+    }
+}
+
+fn only_in<'a>(service: &'a Value, other: Option<&Value>) -> Vec<&'a str> {
+    let others = other.map(addresses).unwrap_or_default();
+    addresses(service).into_iter().filter(|address| !others.contains(address)).collect()
 }
 
 /// The addresses of a Service; none for headless ones and external names.
@@ -121,24 +146,16 @@ fn bounds((network, length): (Ipv4Addr, u8)) -> (u32, u32) {
     (network, network | !mask)
 }
 
-fn refuse(service: &Value, address: Ipv4Addr, why: &str) -> Status {
+fn refuse(service: &Value, address: Ipv4Addr, why: &str) -> NotAllocated {
     let mut errors = FieldErrors::default();
     let asked = json!(addresses(service));
     errors.invalid_shown("spec.clusterIPs", go_text(&asked), format!("failed to allocate IP {address}: {why}"));
-    invalid_service(service, &errors)
+    NotAllocated::Invalid(errors)
 }
 
-fn refuse_any(error: RangeError) -> Status {
-    match error {
+fn refuse_any(error: RangeError) -> NotAllocated {
+    NotAllocated::Failed(match error {
         RangeError::Full => Status::internal("failed to allocate a serviceIP: range is full"),
         RangeError::Store(error) => Status::unavailable(error),
-    }
-}
-
-/// 422 for a Service.
-pub(super) fn invalid_service(service: &Value, errors: &FieldErrors) -> Status {
-    match kinds::by_plural("", "v1", "services") {
-        Some(kind) => Status::invalid(kind, meta::name(service), errors),
-        None => Status::internal("services are not served"),
-    }
+    })
 }

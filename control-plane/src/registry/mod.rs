@@ -1,6 +1,6 @@
 //! What differs from kind to kind: defaults, validation, allocation, deletion with grace.
 //!
-//! The generic verbs call a [`Strategy`] at fixed points; a kind with nothing special has none.
+//! The write engine calls a [`Strategy`] at fixed points; a kind with nothing special has none.
 
 pub mod admission;
 #[cfg(test)]
@@ -10,6 +10,7 @@ mod cluster_ips;
 mod config_map;
 mod deployment;
 mod endpoints;
+pub mod engine;
 mod event;
 mod fields;
 mod lease;
@@ -17,11 +18,13 @@ pub mod metadata;
 mod namespace;
 mod node;
 mod node_ports;
+pub mod objects;
 mod pod;
 mod pod_template;
 mod ranges;
 mod repair;
 mod replica_set;
+pub mod reservation;
 mod secret;
 mod service;
 mod service_account;
@@ -36,7 +39,7 @@ use jiff::Timestamp;
 use nodeplane_api::{
     kinds::Kind,
     names,
-    status::{FieldErrors, Status},
+    status::FieldErrors,
 };
 use serde_json::Value;
 
@@ -44,6 +47,7 @@ use self::service::ServiceStrategy;
 use crate::store::{Store, StoreError, keys::Keys};
 
 pub use metadata::{validate_meta, validate_meta_update};
+pub use reservation::{Attempt, NotAllocated};
 
 /// The strategies of all kinds, with the allocators that some of them need.
 pub struct Registry {
@@ -111,9 +115,10 @@ pub enum Deletion {
 /// The peculiarities of one kind. Every method has the answer of a kind without any.
 ///
 /// Order on create: `default`, `prepare_for_create`, (admission), `allocate`, `validate`,
-/// `validate_create`, store.
+/// `validate_create`, (admission's last word), store.
 /// Order on update: `default`, `prepare_for_update`, (admission), `allocate`, `validate`,
-/// `validate_update`, store. Objects have passed the kind's shape before.
+/// `validate_update`, (admission's last word), store, `release`. `give_up` comes instead of what
+/// follows when nothing is stored. Objects have passed the kind's shape before.
 #[async_trait]
 pub trait Strategy: Send + Sync {
     /// Fills what the client left out. Idempotent.
@@ -154,15 +159,30 @@ pub trait Strategy: Send + Sync {
         Vec::new()
     }
 
+    /// For a kind that allocates: the object as validation can look at it before, with something
+    /// in each field that must be there and will be.
+    fn with_placeholders(&self, _object: &Value) -> Option<Value> {
+        None
+    }
+
     /// Reserves what must be unique in the cluster (ClusterIPs, node ports) and writes it into
-    /// the object. `old` is the stored object on update. With `dry_run` nothing is kept.
-    async fn allocate(&self, _object: &mut Value, _old: Option<&Value>, _dry_run: bool) -> Result<(), Status> {
+    /// the object. `old` is the stored object on update; what it has need not be reserved. When
+    /// it fails, nothing stays reserved. A dry attempt keeps nothing.
+    async fn allocate(
+        &self,
+        _object: &mut Value,
+        _old: Option<&Value>,
+        _attempt: &Attempt,
+    ) -> Result<(), NotAllocated> {
         Ok(())
     }
 
-    /// Gives back what `allocate` reserved and `kept` (the object as stored now, or nothing
-    /// when it is gone) does not hold.
-    async fn release(&self, _object: &Value, _kept: Option<&Value>) {}
+    /// Gives back what the attempt reserved for an object that was not stored after all.
+    async fn give_up(&self, _object: &Value, _old: Option<&Value>, _attempt: &Attempt) {}
+
+    /// Gives back what `object` held and `kept` (the object as it was stored at this revision, or
+    /// nothing when it is gone) does not hold.
+    async fn release(&self, _object: &Value, _kept: Option<&Value>, _stored_at: u64) {}
 
     /// Whether deletion is immediate or graceful, given the seconds that the client asked for.
     fn deletion(&self, _object: &Value, _grace_seconds: Option<i64>) -> Deletion {

@@ -5,30 +5,16 @@ use std::collections::BTreeSet;
 use nodeplane_api::{names, quantity::Quantity, status::FieldErrors};
 use serde_json::{Value, json};
 
-use super::{
-    Strategy,
-    fields::{At, child},
-};
+use super::{Strategy, fields::At};
 
-const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /// The strategy of nodes.
 pub(super) struct NodeStrategy;
 
 impl Strategy for NodeStrategy {
-    /// Unlike other kinds, a node may come with the status of its agent. Until the node controller
-    /// has seen it ready, no pod goes there (upstream's admission `TaintNodesByCondition`).
-    fn prepare_for_create(&self, node: &mut Value) {
-        let Some(spec) = child(node, "spec").filter(|spec| spec.is_object()) else { return };
-        let taint = json!({ "key": NOT_READY, "effect": "NoSchedule" });
-        let same = |other: &Value| other["key"] == taint["key"] && other["effect"] == taint["effect"];
-        match spec.get_mut("taints").and_then(Value::as_array_mut) {
-            Some(taints) if taints.iter().any(same) => {}
-            Some(taints) => taints.push(taint),
-            None => spec["taints"] = json!([taint]),
-        }
-    }
+    /// Unlike other kinds, a node may come with the status of its agent.
+    fn prepare_for_create(&self, _node: &mut Value) {}
 
     fn validate(&self, node: &Value) -> FieldErrors {
         let mut errors = FieldErrors::default();

@@ -14,10 +14,10 @@ use nodeplane_api::{
 use serde_json::Value;
 
 use super::{
-    claims::{Claims, Holder, Taken},
-    cluster_ips::invalid_service,
+    claims::{Claims, Holder},
     fields::At,
     ranges::{Range, RangeError},
+    reservation::{Attempt, NotAllocated},
 };
 use crate::store::{Store, StoreError, keys::Keys};
 
@@ -44,24 +44,31 @@ impl NodePorts {
         self.range.claims()
     }
 
-    /// Gives every port of a Service that needs one a node port, the one it asks for or any.
-    /// With `dry_run` nothing is kept.
-    pub(super) async fn allocate(&self, service: &mut Value, now: Timestamp, dry_run: bool) -> Result<(), Status> {
+    /// Gives every port of a Service that needs one a node port, the one it asks for or any. Those
+    /// that `old` has need not be taken.
+    pub(super) async fn allocate(
+        &self,
+        service: &mut Value,
+        old: Option<&Value>,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<(), NotAllocated> {
         let holder = Holder::of(service);
         let asked: Vec<(String, u32)> = asked_for(service);
-        for (path, port) in &asked {
-            self.take(service, path, *port, &holder, now, dry_run).await?;
+        let has = old.map(ports).unwrap_or_default();
+        for (path, port) in asked.iter().filter(|(_, port)| !has.contains(port)) {
+            self.take(path, *port, &holder, attempt, now).await?;
         }
         let mut mine: BTreeSet<u32> = asked.into_iter().map(|(_, port)| port).collect();
         for field in missing(service) {
-            let port = self.any_besides(&mine, &holder, now, dry_run).await?;
+            let port = self.any_besides(&mine, &holder, attempt, now).await?;
             mine.insert(port);
             if let Some(place) = service.pointer_mut(&field) {
                 place["nodePort"] = port.into();
             }
         }
         if needs_health_check(service) && service["spec"]["healthCheckNodePort"].as_u64().unwrap_or(0) == 0 {
-            let port = self.any_besides(&mine, &holder, now, dry_run).await?;
+            let port = self.any_besides(&mine, &holder, attempt, now).await?;
             service["spec"]["healthCheckNodePort"] = port.into();
         }
         Ok(())
@@ -69,54 +76,68 @@ impl NodePorts {
 
     async fn take(
         &self,
-        service: &Value,
         path: &str,
         port: u32,
         holder: &Holder,
+        attempt: &Attempt,
         now: Timestamp,
-        dry_run: bool,
-    ) -> Result<(), Status> {
+    ) -> Result<(), NotAllocated> {
         if !self.range.contains(port) {
             let why = format!("provided port is not in the valid range. The range of valid ports is {FIRST}-{LAST}");
-            return Err(refuse(service, path, port, &why));
+            return Err(refuse(path, port, &why));
         }
-        let free = if dry_run {
-            self.range.is_free(port, holder).await
-        } else {
-            self.range.take(port, holder, now).await.map(|taken| taken != Taken::ByAnother)
-        };
-        match free {
+        match self.range.take_unless_taken(port, holder, attempt, now).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(refuse(service, path, port, "provided port is already allocated")),
-            Err(error) => Err(Status::unavailable(error)),
+            Ok(false) => Err(refuse(path, port, "provided port is already allocated")),
+            Err(error) => Err(NotAllocated::Failed(Status::unavailable(error))),
         }
     }
 
-    /// A dry run may find the same free port twice, so that the ones found are passed along.
+    /// A dry attempt may find the same free port twice, so that the ones found are passed along.
     async fn any_besides(
         &self,
         mine: &BTreeSet<u32>,
         holder: &Holder,
+        attempt: &Attempt,
         now: Timestamp,
-        dry_run: bool,
-    ) -> Result<u32, Status> {
+    ) -> Result<u32, NotAllocated> {
         loop {
-            match self.range.take_any(holder, now, dry_run).await {
-                Ok(port) if dry_run && mine.contains(&port) => {}
+            match self.range.take_any(holder, attempt, now).await {
+                Ok(port) if attempt.is_dry() && mine.contains(&port) => {}
                 Ok(port) => return Ok(port),
                 Err(RangeError::Full) => {
-                    return Err(Status::internal("failed to allocate a nodePort: range is full"));
+                    let status = Status::internal("failed to allocate a nodePort: range is full");
+                    return Err(NotAllocated::Failed(status));
                 }
-                Err(RangeError::Store(error)) => return Err(Status::unavailable(error)),
+                Err(RangeError::Store(error)) => return Err(NotAllocated::Failed(Status::unavailable(error))),
             }
         }
     }
 
-    /// Gives back the ports that `service` has and `kept` has not.
-    pub(super) async fn release(&self, service: &Value, kept: Option<&Value>) -> Result<(), StoreError> {
+    /// Gives back the ports that an attempt took for `service` and `old` does not have.
+    pub(super) async fn give_up(
+        &self,
+        service: &Value,
+        old: Option<&Value>,
+        attempt: &Attempt,
+    ) -> Result<(), StoreError> {
+        let has: BTreeSet<u32> = old.map(ports).unwrap_or_default();
+        for port in ports(service).difference(&has) {
+            self.claims().give_up(&port.to_string(), meta::uid(service), attempt.id()).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the ports that `service` had and `kept`, stored at a revision, has not.
+    pub(super) async fn release(
+        &self,
+        service: &Value,
+        kept: Option<&Value>,
+        stored_at: u64,
+    ) -> Result<(), StoreError> {
         let keeps: BTreeSet<u32> = kept.map(ports).unwrap_or_default();
         for port in ports(service).difference(&keeps) {
-            self.claims().give_back(&port.to_string(), meta::uid(service)).await?;
+            self.claims().give_back(&port.to_string(), meta::uid(service), stored_at).await?;
         }
         Ok(())
     }
@@ -173,8 +194,8 @@ fn missing(service: &Value) -> Vec<String> {
     lacking.map(|(index, _)| format!("/spec/ports/{index}")).collect()
 }
 
-fn refuse(service: &Value, path: &str, port: u32, why: &str) -> Status {
+fn refuse(path: &str, port: u32, why: &str) -> NotAllocated {
     let mut errors = FieldErrors::default();
     errors.invalid(path, port, why);
-    invalid_service(service, &errors)
+    NotAllocated::Invalid(errors)
 }

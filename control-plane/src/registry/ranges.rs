@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rand::Rng;
 
-use super::claims::{Claims, Holder, Taken};
+use super::{
+    claims::{Claims, Holder, Taken},
+    reservation::Attempt,
+};
 use crate::store::StoreError;
 
 /// Random attempts before the whole range is looked at.
@@ -56,8 +59,28 @@ impl Range {
     }
 
     /// Takes a certain item.
-    pub(super) async fn take(&self, item: u32, holder: &Holder, now: Timestamp) -> Result<Taken, StoreError> {
-        self.claims.take(&(self.name)(item), holder, now).await
+    pub(super) async fn take(
+        &self,
+        item: u32,
+        holder: &Holder,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<Taken, StoreError> {
+        self.claims.take(&(self.name)(item), holder, attempt.id(), now).await
+    }
+
+    /// Takes a certain item, or sees whether a dry attempt could, unless another one has it.
+    pub(super) async fn take_unless_taken(
+        &self,
+        item: u32,
+        holder: &Holder,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        if attempt.is_dry() {
+            return self.is_free(item, holder).await;
+        }
+        Ok(self.take(item, holder, attempt, now).await? != Taken::ByAnother)
     }
 
     /// Whether a certain item could be taken.
@@ -65,28 +88,34 @@ impl Range {
         Ok(self.claims.get(&(self.name)(item)).await?.is_none_or(|claim| claim.holder.uid == holder.uid))
     }
 
-    /// Takes any item; with `dry_run` only finds one.
-    pub(super) async fn take_any(&self, holder: &Holder, now: Timestamp, dry_run: bool) -> Result<u32, RangeError> {
+    /// Takes any item; a dry attempt only finds one.
+    pub(super) async fn take_any(&self, holder: &Holder, attempt: &Attempt, now: Timestamp) -> Result<u32, RangeError> {
         for _ in 0..BLIND_ATTEMPTS {
             let item = rand::rng().random_range(self.first + self.by_hand..=self.last);
-            if self.try_take(item, holder, now, dry_run).await? {
+            if self.try_take(item, holder, attempt, now).await? {
                 return Ok(item);
             }
         }
         for _ in 0..SIGHTED_ATTEMPTS {
             let item = self.some_free().await?.ok_or(RangeError::Full)?;
-            if self.try_take(item, holder, now, dry_run).await? {
+            if self.try_take(item, holder, attempt, now).await? {
                 return Ok(item);
             }
         }
         Err(RangeError::Full)
     }
 
-    async fn try_take(&self, item: u32, holder: &Holder, now: Timestamp, dry_run: bool) -> Result<bool, StoreError> {
-        if dry_run {
+    async fn try_take(
+        &self,
+        item: u32,
+        holder: &Holder,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        if attempt.is_dry() {
             return self.is_free(item, holder).await;
         }
-        Ok(self.take(item, holder, now).await? == Taken::New)
+        Ok(self.take(item, holder, attempt, now).await? == Taken::New)
     }
 
     /// A random item that nobody has, from those kept for requests by hand only if need be.

@@ -23,6 +23,9 @@ use crate::store::{Store, StoreError, keys::Keys};
 /// clocks of API servers may differ.
 pub(super) const GRACE: SignedDuration = SignedDuration::from_mins(5);
 
+/// The attempt that claims are remade by. It never gives up.
+const REPAIR: &str = "repair";
+
 /// Compares claims and Services.
 pub(super) struct Repair {
     store: Arc<dyn Store>,
@@ -97,7 +100,7 @@ async fn reconcile(
         if claimed.contains(&(item.as_str(), holder.uid.as_str())) {
             continue;
         }
-        if claims.take(item, holder, now).await? == Taken::New {
+        if claims.take(item, holder, REPAIR, now).await? == Taken::New {
             tracing::warn!(item, service = holder.service, "a Service had lost its claim");
         }
     }

@@ -20,8 +20,8 @@ use crate::{
     bootstrap,
     config::Config,
     controllers::{self, ControllerConfig, caches::Caches},
-    http::{self, Api, in_process, objects::Objects, openapi::Documents},
-    registry::{Registry, RegistryConfig},
+    http::{self, Api, in_process},
+    registry::{Registry, RegistryConfig, objects::Objects},
     scheduler,
     store::{keys::Keys, watch_cache::WatchCache},
 };
@@ -66,14 +66,12 @@ impl Server {
         registry.repair().await.context("comparing addresses and Services")?;
         cache.wait_until(0, LISTED_WITHIN).await.context("listing the store")?;
 
-        let api = Arc::new(Api {
-            objects: Objects::new(store, cache, keys),
+        let api = Arc::new(Api::new(
+            Objects::new(store, cache, keys),
             registry,
-            address: advertise::reached_at(address, advertised).to_string(),
-            agents: credentials.agents,
-            stop: CancellationToken::new(),
-            documents: Documents::default(),
-        });
+            advertise::reached_at(address, advertised).to_string(),
+            credentials.agents,
+        ));
         let own =
             bootstrap::Facts { server_ip: config.server_ip, dns_ip: config.dns_ip, port: address.port(), advertised };
         let result = bootstrap::run(&in_process::client(&api, "system:apiserver"), &own).await;

@@ -11,9 +11,9 @@ use kube::{
 };
 use nodeplane_control_plane::{
     controllers::{self, ControllerConfig, caches::Caches},
-    http::{Api as Server, in_process, objects::Objects, openapi::Documents},
+    http::{Api as Server, in_process},
     pki::Pki,
-    registry::{Registry, RegistryConfig},
+    registry::{Registry, RegistryConfig, objects::Objects},
     scheduler,
     store::{Store, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
 };
@@ -47,14 +47,12 @@ impl Bed {
         let pki = Pki::open(&state.path().join("pki")).unwrap();
         let identity = pki.client("kube-apiserver-kubelet-client", &["system:masters"]).unwrap();
         let config = RegistryConfig { keys: keys.clone(), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16) };
-        let server = Arc::new(Server {
-            objects: Objects::new(store.clone(), cache, keys),
-            registry: Arc::new(Registry::new(store, config)),
-            address: "127.0.0.1:6443".to_owned(),
-            agents: Arc::new(pki.client_config(&identity).unwrap()),
-            stop: CancellationToken::new(),
-            documents: Documents::default(),
-        });
+        let server = Arc::new(Server::new(
+            Objects::new(store.clone(), cache, keys),
+            Arc::new(Registry::new(store, config)),
+            "127.0.0.1:6443".to_owned(),
+            Arc::new(pki.client_config(&identity).unwrap()),
+        ));
         let client = in_process::client(&server, "test");
         let mut bed = Self { client, server, running: None, kubelet: None, _state: state };
         bed.create::<Namespace>(json!({ "metadata": { "name": "default" } })).await;

@@ -3,14 +3,10 @@
 //! In: a kind. Out: its path items. kubectl looks at `x-kubernetes-group-version-kind`, at the
 //! `fieldValidation` parameter and at the media types of patch bodies.
 
-use nodeplane_api::kinds::{Kind, Subresource};
+use nodeplane_api::kinds::{Kind, Part, Subresource, Verb};
 use serde_json::{Map, Value, json};
 
 use super::schemas::{Schemas, reference};
-use crate::http::{
-    discovery::kind_of_part,
-    route::{Verb, verbs_of, verbs_of_kind},
-};
 
 /// Media types of patch bodies that kubectl chooses from.
 const PATCHES: [&str; 3] =
@@ -32,52 +28,50 @@ pub(super) fn add(paths: &mut Map<String, Value>, kind: &'static Kind, schemas: 
         Operations { named: (kind.group, kind.version, kind.kind), status: schemas.status(), patch: schemas.patch() };
     let options = schemas.delete_options();
 
-    let mut many = vec![
-        ("get", operations.read("list", &list, LIST)),
-        ("post", operations.write("post", Some(&own), &own, WRITE)),
-    ];
-    if verbs_of_kind(kind).contains(&Verb::DeleteCollection) {
-        many.push(("delete", operations.delete("deletecollection", &options, DELETE_MANY)));
-    }
-    let one = vec![
-        ("get", operations.read("get", &own, &[])),
-        ("put", operations.write("put", Some(&own), &own, WRITE)),
-        ("patch", operations.change(&own)),
-        ("delete", operations.delete("delete", &options, DELETE)),
-    ];
-    if kind.is_namespaced() {
-        paths.insert(format!("{root}/{}", kind.plural), item(vec![("get", operations.read("list", &list, LIST))], &[]));
+    let operation = |verb: &Verb| match verb {
+        Verb::List | Verb::Watch => ("get", operations.read("list", &list, LIST)),
+        Verb::Create => ("post", operations.write("post", Some(&own), &own, WRITE)),
+        Verb::DeleteCollection => ("delete", operations.delete("deletecollection", &options, DELETE_MANY)),
+        Verb::Get => ("get", operations.read("get", &own, &[])),
+        Verb::Update => ("put", operations.write("put", Some(&own), &own, WRITE)),
+        Verb::Patch => ("patch", operations.change(&own)),
+        Verb::Delete => ("delete", operations.delete("delete", &options, DELETE)),
+    };
+    let of = |verbs: &[Verb]| verbs.iter().filter(|verb| kind.verbs.contains(verb)).map(operation).collect();
+    let many: Vec<_> = of(&[Verb::List, Verb::Create, Verb::DeleteCollection]);
+    let one: Vec<_> = of(&[Verb::Get, Verb::Update, Verb::Patch, Verb::Delete]);
+    if kind.is_namespaced() && kind.verbs.contains(&Verb::List) {
+        paths.insert(format!("{root}/{}", kind.plural), item(of(&[Verb::List]), &[]));
     }
     let object = [place, &["name"]].concat();
-    for &sub in kind.subresources {
-        let part = part(kind, sub, &own, &operations, schemas);
-        paths.insert(format!("{collection}/{{name}}/{}", sub.name()), item(part, &object));
+    for part in kind.parts {
+        let operations = operations_on(kind, part, &own, &operations, schemas);
+        paths.insert(format!("{collection}/{{name}}/{}", part.name()), item(operations, &object));
     }
     paths.insert(format!("{collection}/{{name}}"), item(one, &object));
     paths.insert(collection, item(many, place));
 }
 
-fn part(
+fn operations_on(
     kind: &'static Kind,
-    sub: Subresource,
+    part: &Part,
     own: &str,
     operations: &Operations,
     schemas: &mut Schemas,
 ) -> Vec<(&'static str, Value)> {
-    let schema = match sub {
-        Subresource::Scale => schemas.scale(),
-        Subresource::Binding => schemas.binding(),
-        Subresource::Status | Subresource::Log | Subresource::Finalize => own.to_owned(),
+    let schema = match part.document {
+        Some(document) => schemas.document(document),
+        None => own.to_owned(),
     };
-    let operations = Operations { named: kind_of_part(kind, sub), ..operations.clone() };
+    let operations = Operations { named: part.document_of(kind), ..operations.clone() };
     let operation = |verb: &Verb| match verb {
-        Verb::Get if sub == Subresource::Log => ("get", operations.text()),
+        Verb::Get if part.subresource == Subresource::Log => ("get", operations.text()),
         Verb::Get => ("get", operations.read("get", &schema, &[])),
         Verb::Create => ("post", operations.write("post", Some(&schema), &schema, WRITE)),
         Verb::Patch => ("patch", operations.change(&schema)),
         _ => ("put", operations.write("put", Some(&schema), &schema, WRITE)),
     };
-    verbs_of(sub).iter().map(operation).collect()
+    part.verbs.iter().map(operation).collect()
 }
 
 /// Query parameters: (name, type, description).

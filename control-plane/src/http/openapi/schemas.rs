@@ -4,10 +4,8 @@
 //! of Kubernetes: references as `allOf`, extensions that name kinds and merge keys.
 
 use nodeplane_api::{
-    k8s_openapi::{
-        api::{autoscaling::v1::Scale, core::v1::Binding},
-        apimachinery::pkg::apis::meta::v1::{DeleteOptions, ListMeta, Patch, Status},
-    },
+    documents,
+    k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ListMeta, Patch, Status},
     kinds::Kind,
     schema::annotate,
 };
@@ -67,14 +65,13 @@ impl Schemas {
         name
     }
 
-    /// The name of the schema of `autoscaling/v1 Scale`.
-    pub(super) fn scale(&mut self) -> String {
-        self.shared::<Scale>("autoscaling", "v1", "Scale")
-    }
-
-    /// The name of the schema of `v1 Binding`.
-    pub(super) fn binding(&mut self) -> String {
-        self.shared::<Binding>("", "v1", "Binding")
+    /// The name of the schema of a document that travels, by group, version and kind.
+    pub(super) fn document(&mut self, (group, version, kind): (&'static str, &'static str, &str)) -> String {
+        let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        let shape = documents::shape_of(&api_version, kind).expect("parts take documents of the table");
+        let name = name_of(&(shape.schema)(&mut self.generator));
+        self.note(&name, group, version, kind.to_owned());
+        name
     }
 
     /// The name of the schema of `v1 Status`.

@@ -8,7 +8,6 @@ use nodeplane_api::kinds::Kind;
 use super::*;
 use crate::http::{
     call::{Call, Query},
-    discovery::kind_of_part,
     reply::Body,
 };
 
@@ -86,15 +85,15 @@ fn patches_say_that_they_validate_fields_and_take_strategic_merges() {
         for media_type in ["application/strategic-merge-patch+json", "application/merge-patch+json"] {
             assert!(patch["requestBody"]["content"][media_type].is_object(), "{path} {media_type}");
         }
-        for &sub in kind.subresources {
-            let part = &document["paths"][format!("{path}/{}", sub.name())];
-            let (group, version, name) = kind_of_part(kind, sub);
+        for part in kind.parts {
+            let (group, version, name) = part.document_of(kind);
+            let written = &document["paths"][format!("{path}/{}", part.name())];
             let named = json!({ "group": group, "version": version, "kind": name });
             let operations: Vec<&Value> =
-                part.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters").map(|(_, op)| op).collect();
-            assert!(!operations.is_empty(), "{path}/{}", sub.name());
+                written.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters").map(|(_, op)| op).collect();
+            assert!(!operations.is_empty(), "{path}/{}", part.name());
             for operation in operations {
-                assert_eq!(operation["x-kubernetes-group-version-kind"], named, "{path}/{}", sub.name());
+                assert_eq!(operation["x-kubernetes-group-version-kind"], named, "{path}/{}", part.name());
             }
         }
     }

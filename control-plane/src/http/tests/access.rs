@@ -4,8 +4,9 @@ use std::future::{pending, ready};
 
 use http::{HeaderValue, Method, header};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+use serde_json::json;
 
-use super::bed::{Answer, Ask, Bed, CONFIG_MAPS, config_map};
+use super::bed::{Answer, Ask, Bed, CONFIG_MAPS, MERGE_PATCH, PODS, config_map, pod};
 use crate::http::{authn::Caller, call::Call};
 
 fn certificate(bed: &Bed, user: &str, groups: &[&str]) -> CertificateDer<'static> {
@@ -51,7 +52,7 @@ async fn a_certificate_says_who_and_of_which_group() {
     let create = Ask::new(Method::POST, CONFIG_MAPS).body(&config_map("a")).0;
     assert_eq!(call(&bed, Some(&admin), create).await.code, 201);
     let node = certificate(&bed, "system:node:n1", &["system:nodes"]);
-    assert_eq!(call(&bed, Some(&node), get(CONFIG_MAPS)).await.code, 200);
+    assert_eq!(call(&bed, Some(&node), get("/api/v1/services")).await.code, 200);
     let garbage = CertificateDer::from(vec![1, 2, 3]);
     call(&bed, Some(&garbage), get(CONFIG_MAPS)).await.failed(401, "Unauthorized");
 }
@@ -107,4 +108,47 @@ async fn kubectl_as_somebody_acts_as_that_somebody() {
     let node = certificate(&bed, "system:node:n1", &["system:nodes"]);
     let refused = call(&bed, Some(&node), as_user("admin")).await.failed(403, "Forbidden");
     assert!(refused.contains("cannot impersonate resource \"users\""), "{refused}");
+}
+
+#[tokio::test]
+async fn an_agent_has_the_rights_of_its_own_pods() {
+    let bed = Bed::start().await;
+    let agent = certificate(&bed, "system:node:n1", &["system:nodes"]);
+    let ask = async |call_of: Call| call(&bed, Some(&agent), call_of).await;
+    for name in ["own", "foreign"] {
+        bed.post(CONFIG_MAPS, config_map(name)).await.created();
+        let mut pod = pod(name);
+        pod["spec"]["nodeName"] = if name == "own" { "n1" } else { "n2" }.into();
+        pod["spec"]["volumes"] = json!([{ "name": "v", "configMap": { "name": name } }]);
+        bed.post(PODS, pod).await.created();
+    }
+    let path = |plural: &str, name: &str| format!("/api/v1/namespaces/default/{plural}/{name}");
+    assert_eq!(ask(get(&path("configmaps", "own"))).await.code, 200);
+    assert_eq!(
+        ask(get(&path("configmaps", "foreign"))).await.failed(403, "Forbidden"),
+        "configmaps \"foreign\" is forbidden: User \"system:node:n1\" cannot get resource \"configmaps\" in API group \"\" \
+         in the namespace \"default\": no relationship found between node 'n1' and this object"
+    );
+    assert_eq!(ask(get("/api/v1/pods?fieldSelector=spec.nodeName%3Dn1")).await.code, 200);
+    assert_eq!(
+        ask(get("/api/v1/pods")).await.failed(403, "Forbidden"),
+        "pods is forbidden: User \"system:node:n1\" cannot list resource \"pods\" in API group \"\" at the cluster scope: \
+         can only list/watch pods with spec.nodeName field selector"
+    );
+    let tell = |name: &str| {
+        let status = json!({ "status": { "phase": "Running" } });
+        let asked = Ask::new(Method::PATCH, &path("pods", &format!("{name}/status"))).body(&status);
+        asked.header(header::CONTENT_TYPE, MERGE_PATCH).0
+    };
+    assert_eq!(ask(tell("own")).await.code, 200);
+    assert_eq!(
+        ask(tell("foreign")).await.failed(403, "Forbidden"),
+        "pods \"foreign\" is forbidden: node \"n1\" can only update pod status for pods with spec.nodeName set to itself"
+    );
+    let remove = |name: &str| Ask::new(Method::DELETE, &format!("{}?gracePeriodSeconds=0", path("pods", name))).0;
+    assert_eq!(
+        ask(remove("foreign")).await.failed(403, "Forbidden"),
+        "pods \"foreign\" is forbidden: node \"n1\" can only delete pods with spec.nodeName set to itself"
+    );
+    assert_eq!(ask(remove("own")).await.code, 200);
 }

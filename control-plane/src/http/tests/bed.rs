@@ -7,19 +7,16 @@ use futures::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use nodeplane_api::kinds::{KINDS, Kind};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     http::{
         Api,
         authn::Caller,
         call::{Call, Query},
-        objects::Objects,
-        openapi::Documents,
         reply::{Body, BodyError, Reply},
     },
     pki::Pki,
-    registry::{Registry, RegistryConfig},
+    registry::{Registry, RegistryConfig, objects::Objects},
     store::{Store, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
 };
 
@@ -109,14 +106,12 @@ fn serve(store: &Arc<dyn Store>, pki: &Pki) -> Arc<Api> {
     let cache = WatchCache::start(store.clone(), &Keys::new(PREFIX));
     let identity = pki.client("kube-apiserver-kubelet-client", &["system:masters"]).unwrap();
     let config = RegistryConfig { keys: Keys::new(PREFIX), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 24) };
-    Arc::new(Api {
-        objects: Objects::new(store.clone(), cache, Keys::new(PREFIX)),
-        registry: Arc::new(Registry::new(store.clone(), config)),
-        address: "127.0.0.1:6443".to_owned(),
-        agents: Arc::new(pki.client_config(&identity).unwrap()),
-        stop: CancellationToken::new(),
-        documents: Documents::default(),
-    })
+    Arc::new(Api::new(
+        Objects::new(store.clone(), cache, Keys::new(PREFIX)),
+        Arc::new(Registry::new(store.clone(), config)),
+        "127.0.0.1:6443".to_owned(),
+        Arc::new(pki.client_config(&identity).unwrap()),
+    ))
 }
 
 impl Drop for Bed {

@@ -167,3 +167,15 @@ async fn finalize_changes_the_finalizers_of_a_namespace_only() {
     bed.put("/api/v1/namespaces/a/finalize", none).await.ok();
     bed.get("/api/v1/namespaces/a").await.ok();
 }
+
+#[tokio::test]
+async fn a_binding_with_an_empty_uid_names_none() {
+    let bed = Bed::start().await;
+    let created = bed.post(PODS, pod("web")).await.created();
+    let binding =
+        json!({ "metadata": { "name": "web", "uid": "", "resourceVersion": "" }, "target": { "name": "n1" } });
+    bed.post(&format!("{PODS}/web/binding"), binding).await.created();
+    let bound = bed.get(&format!("{PODS}/web")).await.ok();
+    assert_eq!(bound["metadata"]["uid"], created["metadata"]["uid"]);
+    assert_eq!(text(&bound, "/spec/nodeName"), "n1");
+}

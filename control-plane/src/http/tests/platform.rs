@@ -1,7 +1,7 @@
 //! What the API says about itself: discovery in its forms, negotiation, health.
 
 use http::{Method, header};
-use nodeplane_api::kinds::KINDS;
+use nodeplane_api::kinds::{KINDS, Part};
 use serde_json::{Value, json};
 
 use super::bed::{Answer, Ask, Bed, CONFIG_MAPS, config_map, text};
@@ -50,7 +50,7 @@ async fn aggregated_discovery_names_every_kind_in_one_document_per_root() {
                 .flatten()
                 .map(|part| text(part, "/subresource"))
                 .collect();
-            assert_eq!(parts, kind.subresources.iter().map(|part| part.name()).collect::<Vec<_>>());
+            assert_eq!(parts, kind.parts.iter().map(Part::name).collect::<Vec<_>>());
         }
     }
 }
@@ -78,7 +78,7 @@ async fn legacy_discovery_leads_from_groups_to_resources() {
     }
     for kind in KINDS {
         assert!(names.iter().any(|name| name == kind.plural), "{kind:?}");
-        for part in kind.subresources {
+        for part in kind.parts {
             assert!(names.contains(&format!("{}/{}", kind.plural, part.name())), "{kind:?} {part:?}");
         }
     }

@@ -1,10 +1,15 @@
 //! A call on objects with all that answers it.
 
-use nodeplane_api::{kinds::Kind, status::Status};
+use nodeplane_api::{kinds::Kind, meta::Key, status::Status};
 
 use crate::{
-    http::{Api, authz::Permit, call::Call, negotiate::Form, objects::refusal, route::Request},
-    registry::Strategy,
+    access::Permit,
+    http::{Api, call::Call, negotiate::Form},
+    registry::{
+        Strategy,
+        engine::{Expects, Part, Target},
+        objects::refusal,
+    },
     store::StoreError,
 };
 
@@ -12,7 +17,6 @@ use crate::{
 pub(super) struct Ask<'a> {
     pub(super) api: &'a Api,
     pub(super) permit: &'a Permit,
-    pub(super) request: &'a Request,
     pub(super) call: &'a Call,
     /// How the client wants to read the answer.
     pub(super) form: Form,
@@ -20,26 +24,31 @@ pub(super) struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     pub(super) fn kind(&self) -> &'static Kind {
-        self.request.kind
+        self.permit.request().kind
     }
 
     pub(super) fn strategy(&self) -> &'a dyn Strategy {
-        self.api.registry.strategy(self.request.kind)
+        self.api.registry.strategy(self.kind())
     }
 
     /// The name in the path; empty for a collection.
     pub(super) fn name(&self) -> &'a str {
-        self.request.name()
+        self.permit.request().name()
     }
 
     /// The namespace in the path; empty for cluster-scoped kinds and for all namespaces.
     pub(super) fn namespace(&self) -> &'a str {
-        self.request.namespace()
+        self.permit.request().namespace()
     }
 
-    /// The key of an object of the path's kind and namespace.
-    pub(super) fn key(&self, name: &str) -> String {
-        self.api.objects.key(self.kind(), self.namespace(), name)
+    /// Namespace and name in the path.
+    pub(super) fn key(&self) -> Key {
+        Key::new(self.namespace(), self.name())
+    }
+
+    /// A part of the object of the path, which has to be there.
+    pub(super) fn present(&self, part: Part, dry_run: bool) -> Target<'a> {
+        Target { name: self.name(), part, expects: Expects::Present, dry_run }
     }
 
     /// The store's decision in the words of the API.

@@ -11,15 +11,11 @@ use nodeplane_api::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    answer,
-    ask::Ask,
-    commit::{self, Edit},
-    intake, metadata,
-    options::WriteOptions,
-    parts::Part,
+use super::{answer, ask::Ask, intake, options::WriteOptions};
+use crate::{
+    http::reply::Reply,
+    registry::{engine::Part, metadata::own},
 };
-use crate::http::reply::Reply;
 
 const CONDITION: &str = "PodScheduled";
 
@@ -30,8 +26,8 @@ const CONDITION: &str = "PodScheduled";
 pub(super) async fn bind(ask: &Ask<'_>) -> Result<Reply, Status> {
     let options = WriteOptions::read(&ask.call.query, "CreateOptions")?;
     let binding = read(ask)?;
-    let edit = |old: &Value| assign(ask, old, &binding).map(|object| Edit { object, warnings: Vec::new() });
-    commit::change(ask, Part::Assignment, options.dry_run, edit).await?;
+    let edit = |pod: Option<&Value>| assign(ask, pod.unwrap_or(&Value::Null), &binding).map(Into::into);
+    ask.api.engine.write(ask.permit, &ask.present(Part::Assignment, options.dry_run), edit).await?;
     answer::success(ask, StatusCode::CREATED, &Value::Null)
 }
 
@@ -84,8 +80,8 @@ fn assign(ask: &Ask<'_>, pod: &Value, binding: &Binding) -> Result<Value, Status
     annotate(&mut pod, binding.metadata.annotations.as_ref());
     set_scheduled(&mut pod["status"], Timestamp::now());
     for (field, value) in [("resourceVersion", &binding.metadata.resource_version), ("uid", &binding.metadata.uid)] {
-        if let Some(value) = value {
-            meta::set(&mut pod, field, value.as_str());
+        if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+            meta::set(&mut pod, field, value);
         }
     }
     Ok(pod)
@@ -100,7 +96,7 @@ fn annotate(pod: &mut Value, annotations: Option<&BTreeMap<String, String>>) {
 /// Sets the condition that tells that the pod has a node.
 fn set_scheduled(status: &mut Value, now: Timestamp) {
     let condition = json!({
-        "type": CONDITION, "status": "True", "lastProbeTime": null, "lastTransitionTime": metadata::time(now),
+        "type": CONDITION, "status": "True", "lastProbeTime": null, "lastTransitionTime": own::time(now),
     });
     let conditions = match &mut status["conditions"] {
         Value::Array(conditions) => conditions,

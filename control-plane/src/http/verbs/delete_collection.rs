@@ -3,7 +3,7 @@
 use futures::{TryStreamExt, stream::FuturesUnordered};
 use nodeplane_api::status::Status;
 
-use super::{answer, ask::Ask, delete, delete_options::DeleteOptions, list, selection::Selection};
+use super::{answer, ask::Ask, delete_options::DeleteOptions, list, selection::Selection};
 use crate::{http::reply::Reply, store::object::Object};
 
 /// Objects that are deleted at the same time.
@@ -29,7 +29,7 @@ pub(super) async fn delete_collection(ask: &Ask<'_>) -> Result<Reply, Status> {
 }
 
 async fn one(ask: &Ask<'_>, object: &Object, options: &DeleteOptions) -> Result<(), Status> {
-    match delete::remove(ask, object.name(), options).await {
+    match ask.api.engine.remove(ask.permit, object.name(), &options.removal).await {
         Err(status) if status.code != 404 => Err(status),
         _ => Ok(()),
     }

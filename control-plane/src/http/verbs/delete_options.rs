@@ -11,50 +11,19 @@ use super::{
     intake,
     options::{META_GROUP, dry_run},
 };
-use crate::http::call::Call;
-
-/// The finalizer of an object whose dependents are to lose it as owner before it goes.
-pub(super) const ORPHAN: &str = "orphan";
-/// The finalizer of an object whose dependents are to go first.
-pub(super) const FOREGROUND: &str = "foregroundDeletion";
-
-/// What is to become of dependents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Propagation {
-    /// They stay.
-    Orphan,
-    /// They go afterwards.
-    Background,
-    /// They go first.
-    Foreground,
-}
-
-impl Propagation {
-    /// The finalizer that asks the garbage collector for it.
-    pub(super) fn finalizer(self) -> Option<&'static str> {
-        match self {
-            Self::Orphan => Some(ORPHAN),
-            Self::Foreground => Some(FOREGROUND),
-            Self::Background => None,
-        }
-    }
-}
+use crate::{
+    http::call::Call,
+    registry::engine::{Propagation, Removal},
+};
 
 /// Options of a deletion.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeleteOptions {
-    /// Seconds that the object may take; never negative.
-    pub(super) grace: Option<i64>,
-    /// What the client says about dependents.
-    pub(super) propagation: Option<Propagation>,
-    /// Whether it said so in the old way, which has an answer code of its own.
+    /// What is asked for.
+    pub(super) removal: Removal,
+    /// Whether the client named the propagation in the old way, which has an answer code of its
+    /// own.
     pub(super) is_legacy_cascade: bool,
-    /// The uid that the object must have.
-    pub(super) uid: Option<String>,
-    /// The revision that the object must have.
-    pub(super) revision: Option<String>,
-    /// Do everything but delete.
-    pub(super) dry_run: bool,
 }
 
 impl DeleteOptions {
@@ -97,15 +66,15 @@ impl DeleteOptions {
             return Err(Status::invalid_as(META_GROUP, "DeleteOptions", "", &errors));
         }
         let preconditions = raw.preconditions.unwrap_or_default();
-        Ok(Self {
+        let removal = Removal {
             // A negative grace means: at once, but let the keeper know.
             grace: raw.grace_period_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds }),
             propagation,
-            is_legacy_cascade: raw.orphan_dependents == Some(false),
             uid: preconditions.uid,
             revision: preconditions.resource_version,
             dry_run,
-        })
+        };
+        Ok(Self { removal, is_legacy_cascade: raw.orphan_dependents == Some(false) })
     }
 }
 

@@ -15,9 +15,9 @@ use super::{
     ask::Ask,
     log_options::{self, encode},
 };
-use crate::http::{
-    objects::known,
-    reply::{BodyError, Reply},
+use crate::{
+    http::reply::{BodyError, Reply},
+    registry::objects::known,
 };
 
 /// The longest refusal that is read from an agent, in bytes.

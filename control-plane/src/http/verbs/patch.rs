@@ -14,13 +14,16 @@ use serde_json::Value;
 use super::{
     answer,
     ask::Ask,
-    commit::{self, Edit},
     intake::complaints,
-    metadata,
     options::{META_GROUP, Validation, WriteOptions},
-    parts::Part,
 };
-use crate::http::{body, call::Call, reply::Reply};
+use crate::{
+    http::{body, call::Call, reply::Reply},
+    registry::{
+        engine::{Edit, Part},
+        metadata::own,
+    },
+};
 
 /// Media types of patches. Server-side apply is not among them yet.
 const MEDIA_TYPES: [&str; 3] =
@@ -34,15 +37,15 @@ const MEDIA_TYPES: [&str; 3] =
 pub(super) async fn patch(ask: &Ask<'_>, part: Part) -> Result<Reply, Status> {
     let patch = Patch::read(ask.call)?;
     let options = read_options(ask)?;
-    let kind = ask.kind();
-    let edit = |old: &Value| {
-        let patched = patch.apply(old, Some(kind))?;
+    let (kind, key) = (ask.kind(), ask.key());
+    let edit = |old: Option<&Value>| {
+        let patched = patch.apply(old.unwrap_or(&Value::Null), Some(kind))?;
         let (mut object, warnings) = patch.shape(patched, kind, options.validation)?;
-        metadata::check_name(&mut object, ask.request)?;
+        own::check_name(&mut object, &key)?;
         Ok(Edit { object, warnings })
     };
-    let changed = commit::change(ask, part, options.dry_run, edit).await?;
-    Ok(answer::object(ask, StatusCode::OK, &changed.object)?.with_warnings(&changed.warnings))
+    let written = ask.api.engine.write(ask.permit, &ask.present(part, options.dry_run), edit).await?;
+    Ok(answer::object(ask, StatusCode::OK, &written.object)?.with_warnings(&written.warnings))
 }
 
 /// Options of a patch; `force` belongs to server-side apply.

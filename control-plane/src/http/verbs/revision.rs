@@ -2,6 +2,8 @@
 
 use nodeplane_api::status::Status;
 
+use crate::registry::metadata::own::parse_revision;
+
 /// Which state of the cluster a read asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -22,17 +24,7 @@ impl Wanted {
         match text {
             "" => Ok(Self::Newest),
             "0" => Ok(Self::Any),
-            text => parse(text).map(Self::At).map_err(Status::bad_request),
+            text => parse_revision(text).map(Self::At).map_err(Status::bad_request),
         }
     }
-}
-
-/// Reads a revision, or says in upstream's words why it is none.
-pub(super) fn parse(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| {
-        format!(
-            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing \
-             {text:?}: invalid syntax"
-        )
-    })
 }

@@ -7,6 +7,7 @@ use http::StatusCode;
 use nodeplane_api::{
     columns,
     k8s_openapi::api::autoscaling::v1::Scale,
+    kinds::Verb,
     meta,
     selector::format_label_selector,
     status::{FieldErrors, Status},
@@ -16,13 +17,11 @@ use serde_json::{Value, json};
 use super::{
     answer,
     ask::Ask,
-    commit::{self, Edit},
     intake,
     options::WriteOptions,
-    parts::Part,
     patch::{self, Patch},
 };
-use crate::http::{reply::Reply, route::Verb};
+use crate::{http::reply::Reply, registry::engine::Part};
 
 const GROUP: &str = "autoscaling";
 const KIND: &str = "Scale";
@@ -72,21 +71,22 @@ async fn replace(ask: &Ask<'_>) -> Result<Value, Status> {
         |why: String| Status::bad_request(format!("{KIND} in version \"v1\" cannot be handled as a {KIND}: {why}"));
     let asked = typed(asked).map_err(unhandled)?;
     check(ask, &asked)?;
-    let changed = commit::change(ask, Part::Whole, options.dry_run, |old| Ok(edit(old, &asked))).await?;
-    Ok(changed.object)
+    let target = ask.present(Part::Whole, options.dry_run);
+    let written = ask.api.engine.write(ask.permit, &target, |old| Ok(edit(old, &asked).into())).await?;
+    Ok(written.object)
 }
 
 async fn change(ask: &Ask<'_>) -> Result<Value, Status> {
     let patch = Patch::read(ask.call)?;
     let options = patch::read_options(ask)?;
-    let with_patch = |old: &Value| {
-        let patched = patch.apply(&view(old), None)?;
+    let with_patch = |old: Option<&Value>| {
+        let patched = patch.apply(&old.map(view).unwrap_or_default(), None)?;
         let asked = typed(patched.clone()).map_err(|why| patch.refused(&patched, &why))?;
         check(ask, &asked)?;
-        Ok(edit(old, &asked))
+        Ok(edit(old, &asked).into())
     };
-    let changed = commit::change(ask, Part::Whole, options.dry_run, with_patch).await?;
-    Ok(changed.object)
+    let written = ask.api.engine.write(ask.permit, &ask.present(Part::Whole, options.dry_run), with_patch).await?;
+    Ok(written.object)
 }
 
 /// A view that has the shape of one.
@@ -121,11 +121,11 @@ fn check(ask: &Ask<'_>, view: &Value) -> Result<(), Status> {
 }
 
 /// The workload with the replicas, revision and uid of a view.
-fn edit(old: &Value, view: &Value) -> Edit {
-    let mut object = old.clone();
+fn edit(old: Option<&Value>, view: &Value) -> Value {
+    let mut object = old.cloned().unwrap_or_default();
     object["spec"]["replicas"] = view["spec"]["replicas"].as_i64().unwrap_or(0).into();
     for field in ["resourceVersion", "uid"] {
         meta::set(&mut object, field, meta::text(view, field));
     }
-    Edit { object, warnings: Vec::new() }
+    object
 }

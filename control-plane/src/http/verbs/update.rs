@@ -7,15 +7,14 @@ use nodeplane_api::{
 };
 use serde_json::Value;
 
-use super::{
-    answer,
-    ask::Ask,
-    commit::{self, Edit},
-    intake, metadata,
-    options::WriteOptions,
-    parts::Part,
+use super::{answer, ask::Ask, intake, options::WriteOptions};
+use crate::{
+    http::reply::Reply,
+    registry::{
+        engine::{Edit, Part},
+        metadata::own,
+    },
 };
-use crate::http::reply::Reply;
 
 /// Answers with the object as it is stored now.
 ///
@@ -24,14 +23,12 @@ use crate::http::reply::Reply;
 pub(super) async fn update(ask: &Ask<'_>, part: Part) -> Result<Reply, Status> {
     let options = WriteOptions::read(&ask.call.query, "UpdateOptions")?;
     let mut intake = intake::object(ask.call, ask.kind(), options.validation)?;
-    metadata::check_name(&mut intake.object, ask.request)?;
+    own::check_name(&mut intake.object, &ask.key())?;
     check_revision(ask, &intake.object)?;
-    let mut warnings = intake.warnings;
-    let asked = intake.object;
-    let edit = |_: &Value| Ok(Edit { object: asked.clone(), warnings: Vec::new() });
-    let changed = commit::change(ask, part, options.dry_run, edit).await?;
-    warnings.extend(changed.warnings);
-    Ok(answer::object(ask, StatusCode::OK, &changed.object)?.with_warnings(&warnings))
+    let asked = Edit { object: intake.object, warnings: intake.warnings };
+    let target = ask.present(part, options.dry_run);
+    let written = ask.api.engine.write(ask.permit, &target, |_| Ok(asked.clone())).await?;
+    Ok(answer::object(ask, StatusCode::OK, &written.object)?.with_warnings(&written.warnings))
 }
 
 /// Some kinds must be told which state is replaced.

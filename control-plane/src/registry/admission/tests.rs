@@ -1,27 +1,53 @@
+//! The chain over a cluster that is made up.
+
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::*;
+use bytes::Bytes;
+use nodeplane_api::kinds::Verb;
+use serde_json::json;
+
+use super::{
+    namespace_lifecycle::IMMORTAL,
+    service_account::{DEFAULT_ACCOUNT_TRIES, MIRROR},
+    *,
+};
+use crate::access::{Caller, cases};
 
 /// A cluster that holds these objects.
 #[derive(Default)]
 struct Cluster {
     objects: BTreeMap<(&'static str, String), Value>,
+    /// Whether the cache knows them, too.
+    is_cached: bool,
     /// The account `default` appears after so many looks.
     account_after: u32,
     looks: AtomicU32,
 }
 
+impl Cluster {
+    fn object(&self, kind: &'static Kind, key: &Key) -> Option<Object> {
+        let value = self.objects.get(&(kind.plural, key.to_string()))?;
+        let bytes = Bytes::from(value.to_string());
+        Some(Object::from_bytes("/key".into(), 1, &bytes).expect("an object"))
+    }
+}
+
 #[async_trait]
 impl Lookup for Cluster {
-    async fn get(&self, kind: &'static Kind, key: &Key) -> Result<Option<Value>, Status> {
-        let is_account = kind.plural == "serviceaccounts";
-        if is_account && self.looks.fetch_add(1, Ordering::Relaxed) < self.account_after {
+    async fn known(&self, kind: &'static Kind, key: &Key) -> Option<Object> {
+        self.is_cached.then(|| self.object(kind, key)).flatten()
+    }
+
+    async fn newest(&self, kind: &'static Kind, key: &Key) -> Result<Option<Object>, Status> {
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        // The first look is at the namespace.
+        if kind.plural == "serviceaccounts" && looks <= self.account_after {
             return Ok(None);
         }
-        Ok(self.objects.get(&(kind.plural, key.to_string())).cloned())
+        Ok(self.object(kind, key))
     }
 }
 
@@ -38,17 +64,42 @@ impl Cluster {
         self.objects.insert((plural, key.to_owned()), object);
     }
 
-    async fn create(&self, plural: &str, mut object: Value) -> Result<Value, Status> {
-        let kind = kinds::KINDS.iter().find(|kind| kind.plural == plural).expect("a kind");
-        let namespace = if kind.is_namespaced() { "shop" } else { "" };
-        admit_create(kind, namespace, &mut object, self).await?;
-        Ok(object)
+    async fn create(self: &Arc<Self>, plural: &str, object: Value) -> Result<Value, Status> {
+        review(self, &Caller::component("admin"), Operation::Create, plural, (object, None)).await
     }
 
-    async fn create_pod(&self, spec: Value) -> Result<Value, Status> {
+    async fn create_pod(self: &Arc<Self>, spec: Value) -> Result<Value, Status> {
         let pod = json!({ "metadata": { "name": "web", "namespace": "shop" }, "spec": spec });
         Ok(self.create("pods", pod).await?["spec"].take())
     }
+}
+
+/// Sends an object that replaces another one through the whole chain.
+async fn review(
+    cluster: &Arc<Cluster>,
+    caller: &Caller,
+    operation: Operation,
+    resource: &str,
+    (mut object, old): (Value, Option<&Value>),
+) -> Result<Value, Status> {
+    let (plural, part) = resource.split_once('/').unwrap_or((resource, ""));
+    let verb = match operation {
+        Operation::Create => Verb::Create,
+        Operation::Update => Verb::Update,
+        Operation::Delete => Verb::Delete,
+    };
+    let mut request = cases::request(verb, plural, meta::name(&object), None);
+    request.namespace = request.kind.is_namespaced().then(|| "shop".to_owned());
+    request.subresource = request.kind.parts.iter().find(|row| row.name() == part).map(|row| row.subresource);
+    let permit = cases::permit(caller.clone(), request).await;
+    let name = meta::name(&object).to_owned();
+    let review = Review { permit: &permit, operation, name: &name, old, dry_run: false };
+    let chain = Chain::standard(cluster);
+    if operation != Operation::Delete {
+        chain.admit(&review, &mut object).await?;
+    }
+    chain.validate(&review, &object).await?;
+    Ok(object)
 }
 
 fn tolerations() -> [Value; 2] {
@@ -58,7 +109,7 @@ fn tolerations() -> [Value; 2] {
 
 #[tokio::test]
 async fn a_pod_gets_account_priority_and_tolerations() {
-    let spec = Cluster::usual().create_pod(json!({})).await.unwrap();
+    let spec = Arc::new(Cluster::usual()).create_pod(json!({})).await.unwrap();
     let expected = json!({
         "serviceAccountName": "default", "serviceAccount": "default", "priority": 0,
         "preemptionPolicy": "PreemptLowerPriority", "tolerations": tolerations(),
@@ -69,28 +120,27 @@ async fn a_pod_gets_account_priority_and_tolerations() {
 #[tokio::test]
 async fn other_kinds_get_nothing() {
     let map = json!({ "metadata": { "name": "m" }, "data": { "a": "b" } });
-    assert_eq!(Cluster::usual().create("configmaps", map.clone()).await.unwrap(), map);
-    let node = json!({ "metadata": { "name": "n" } });
-    assert_eq!(Cluster::default().create("nodes", node.clone()).await.unwrap(), node);
+    assert_eq!(Arc::new(Cluster::usual()).create("configmaps", map.clone()).await.unwrap(), map);
 }
 
 #[tokio::test]
 async fn own_tolerations_come_first_and_count() {
     let own = json!({ "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute" });
-    let spec = Cluster::usual().create_pod(json!({ "tolerations": [own] })).await.unwrap();
+    let spec = Arc::new(Cluster::usual()).create_pod(json!({ "tolerations": [own] })).await.unwrap();
     assert_eq!(spec["tolerations"], json!([own, tolerations()[1]]));
     let all = json!([{ "operator": "Exists" }]);
-    let spec = Cluster::usual().create_pod(json!({ "tolerations": all })).await.unwrap();
+    let spec = Arc::new(Cluster::usual()).create_pod(json!({ "tolerations": all })).await.unwrap();
     assert_eq!(spec["tolerations"], all);
     // Another effect is another matter.
     let other = json!({ "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule" });
-    let spec = Cluster::usual().create_pod(json!({ "tolerations": [other] })).await.unwrap();
+    let spec = Arc::new(Cluster::usual()).create_pod(json!({ "tolerations": [other] })).await.unwrap();
     assert_eq!(spec["tolerations"].as_array().map(Vec::len), Some(3));
 }
 
 #[tokio::test]
 async fn there_is_nothing_in_a_namespace_that_is_not_there() {
-    let refused = Cluster::default().create("configmaps", json!({ "metadata": { "name": "m" } })).await.unwrap_err();
+    let refused =
+        Arc::new(Cluster::default()).create("configmaps", json!({ "metadata": { "name": "m" } })).await.unwrap_err();
     assert_eq!(
         (refused.code, refused.reason, refused.message.as_str()),
         (404, "NotFound", "namespaces \"shop\" not found")
@@ -99,12 +149,13 @@ async fn there_is_nothing_in_a_namespace_that_is_not_there() {
 
 #[tokio::test]
 async fn nothing_new_comes_into_a_namespace_that_goes() {
-    let mut cluster = Cluster::usual();
+    let mut cluster = Cluster::default();
     for gone in [
         json!({ "status": { "phase": "Terminating" } }),
         json!({ "metadata": { "deletionTimestamp": "2025-01-01T00:00:00Z" }, "status": { "phase": "Active" } }),
     ] {
         cluster.put("namespaces", "shop", gone);
+        let cluster = Arc::new(std::mem::take(&mut cluster));
         for (object, shown) in [
             (json!({ "metadata": { "name": "web" } }), "web"),
             (json!({ "metadata": { "generateName": "web-" } }), "web-"),
@@ -124,7 +175,7 @@ async fn nothing_new_comes_into_a_namespace_that_goes() {
 
 #[tokio::test]
 async fn a_pod_needs_its_account() {
-    let refused = Cluster::usual().create_pod(json!({ "serviceAccountName": "robot" })).await.unwrap_err();
+    let refused = Arc::new(Cluster::usual()).create_pod(json!({ "serviceAccountName": "robot" })).await.unwrap_err();
     let expected = "pods \"web\" is forbidden: error looking up service account shop/robot: serviceaccount \"robot\" not \
                     found";
     assert_eq!((refused.code, refused.message.as_str()), (403, expected));
@@ -132,18 +183,19 @@ async fn a_pod_needs_its_account() {
 
 #[tokio::test]
 async fn the_default_account_may_come_a_moment_later() {
-    let cluster = Cluster { account_after: 3, ..Cluster::usual() };
+    let cluster = Arc::new(Cluster { account_after: 3, ..Cluster::usual() });
     cluster.create_pod(json!({})).await.unwrap();
-    let never = Cluster { account_after: u32::MAX, ..Cluster::usual() };
+    let never = Arc::new(Cluster { account_after: u32::MAX, ..Cluster::usual() });
     let refused = never.create_pod(json!({})).await.unwrap_err();
     assert!(refused.message.ends_with("serviceaccount \"default\" not found"), "{refused}");
-    assert_eq!(never.looks.load(Ordering::Relaxed), DEFAULT_ACCOUNT_TRIES);
+    assert_eq!(never.looks.load(Ordering::Relaxed), DEFAULT_ACCOUNT_TRIES + 1);
 }
 
 #[tokio::test]
 async fn the_secrets_of_the_account_are_for_pods_without_any() {
     let mut cluster = Cluster::usual();
     cluster.put("serviceaccounts", "shop/default", json!({ "imagePullSecrets": [{ "name": "registry" }] }));
+    let cluster = Arc::new(cluster);
     let spec = cluster.create_pod(json!({})).await.unwrap();
     assert_eq!(spec["imagePullSecrets"], json!([{ "name": "registry" }]));
     let own = json!([{ "name": "own" }]);
@@ -154,13 +206,14 @@ async fn the_secrets_of_the_account_are_for_pods_without_any() {
 #[tokio::test]
 async fn a_mirror_of_a_file_needs_no_account() {
     let mirror = json!({ "metadata": { "name": "m", "annotations": { MIRROR: "x" } }, "spec": {} });
-    let pod = Cluster { account_after: u32::MAX, ..Cluster::usual() }.create("pods", mirror).await.unwrap();
+    let cluster = Arc::new(Cluster { account_after: u32::MAX, ..Cluster::usual() });
+    let pod = cluster.create("pods", mirror).await.unwrap();
     assert_eq!(pod["spec"].get("serviceAccountName"), None);
 }
 
 #[tokio::test]
 async fn the_priority_is_that_of_the_class() {
-    let cluster = Cluster::usual();
+    let cluster = Arc::new(Cluster::usual());
     for (class, expected) in [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)] {
         let spec = cluster.create_pod(json!({ "priorityClassName": class })).await.unwrap();
         assert_eq!(spec["priority"], expected);
@@ -179,14 +232,158 @@ async fn the_priority_is_that_of_the_class() {
     }
 }
 
-#[test]
-fn the_namespaces_of_the_cluster_stay() {
-    let namespaces = core("namespaces").unwrap();
+#[tokio::test]
+async fn the_namespaces_of_the_cluster_stay() {
+    let (cluster, admin) = (Arc::new(Cluster::default()), Caller::component("admin"));
+    let delete = async |plural: &str, name: &str| {
+        let object = json!({ "metadata": { "name": name } });
+        review(&cluster, &admin, Operation::Delete, plural, (object.clone(), Some(&object))).await
+    };
     for name in IMMORTAL {
-        let refused = admit_delete(namespaces, name).unwrap_err();
+        let refused = delete("namespaces", name).await.unwrap_err();
         let expected = format!("namespaces \"{name}\" is forbidden: this namespace may not be deleted");
         assert_eq!((refused.code, refused.message), (403, expected));
     }
-    admit_delete(namespaces, "shop").unwrap();
-    admit_delete(core("pods").unwrap(), "default").unwrap();
+    delete("namespaces", "shop").await.unwrap();
+    delete("pods", "default").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_cache_answers_for_what_lives() {
+    let cluster = Arc::new(Cluster { is_cached: true, ..Cluster::usual() });
+    cluster.create_pod(json!({})).await.unwrap();
+    assert_eq!(cluster.looks.load(Ordering::Relaxed), 0, "nobody asks the store");
+    // What it does not know is looked up.
+    let unknown = Arc::new(Cluster { is_cached: false, ..Cluster::usual() });
+    unknown.create_pod(json!({})).await.unwrap();
+    assert_eq!(unknown.looks.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_changed_pod_keeps_what_admission_once_gave_it() {
+    let cluster = Arc::new(Cluster::usual());
+    let pod = json!({ "metadata": { "name": "web", "namespace": "shop" }, "spec": { "priorityClassName": "system-node-critical" } });
+    let old = cluster.create("pods", pod.clone()).await.unwrap();
+    let admin = Caller::component("admin");
+    let changed = review(&cluster, &admin, Operation::Update, "pods", (pod, Some(&old))).await.unwrap();
+    for field in ["priority", "preemptionPolicy", "tolerations"] {
+        assert_eq!(changed["spec"][field], old["spec"][field], "{field}");
+    }
+}
+
+#[tokio::test]
+async fn no_pod_goes_to_a_new_node_before_the_controller_has_seen_it_ready() {
+    let cluster = Arc::new(Cluster::default());
+    let taints = async |spec: Value| {
+        let mut node = cluster.create("nodes", json!({ "metadata": { "name": "n" }, "spec": spec })).await.unwrap();
+        node["spec"]["taints"].take()
+    };
+    let not_ready = json!({ "key": "node.kubernetes.io/not-ready", "effect": "NoSchedule" });
+    assert_eq!(taints(json!({})).await, json!([not_ready]));
+    assert_eq!(taints(Value::Null).await, json!([not_ready]));
+    assert_eq!(taints(json!({ "taints": [not_ready] })).await, json!([not_ready]), "once is enough");
+    let own = json!({ "key": "gpu", "value": "big", "effect": "NoSchedule" });
+    assert_eq!(taints(json!({ "taints": [own] })).await, json!([own, not_ready]));
+    let evicting = json!({ "key": "node.kubernetes.io/not-ready", "effect": "NoExecute" });
+    assert_eq!(taints(json!({ "taints": [evicting] })).await, json!([evicting, not_ready]));
+    // What the controller takes away does not come back.
+    let (node, admin) = (json!({ "metadata": { "name": "n" }, "spec": {} }), Caller::component("admin"));
+    let changed = review(&cluster, &admin, Operation::Update, "nodes", (node.clone(), Some(&node))).await.unwrap();
+    assert_eq!(changed, node);
+}
+
+/// What an agent of n1 is told.
+async fn refused(operation: Operation, resource: &str, object: Value, old: Option<Value>) -> String {
+    let (cluster, agent) = (Arc::new(Cluster::usual()), cases::agent("n1"));
+    match review(&cluster, &agent, operation, resource, (object, old.as_ref())).await {
+        Ok(_) => String::new(),
+        Err(status) => {
+            assert_eq!(status.code, 403, "{status}");
+            let (_, why) = status.message.split_once(" is forbidden: ").expect("a refusal");
+            why.to_owned()
+        }
+    }
+}
+
+fn pod_on(node: &str) -> Value {
+    json!({ "metadata": { "name": "p", "namespace": "shop" }, "spec": { "nodeName": node } })
+}
+
+#[tokio::test]
+async fn an_agent_writes_about_its_own_pods_only() {
+    let told = async |operation, resource, node| refused(operation, resource, pod_on(node), Some(pod_on(node))).await;
+    assert_eq!(told(Operation::Update, "pods/status", "n1").await, "");
+    assert_eq!(
+        told(Operation::Update, "pods/status", "n2").await,
+        "node \"n1\" can only update pod status for pods with spec.nodeName set to itself"
+    );
+    assert_eq!(told(Operation::Delete, "pods", "n1").await, "");
+    assert_eq!(
+        told(Operation::Delete, "pods", "n2").await,
+        "node \"n1\" can only delete pods with spec.nodeName set to itself"
+    );
+    assert_eq!(
+        refused(Operation::Create, "pods", pod_on("n1"), None).await,
+        "pod does not have \"kubernetes.io/config.mirror\" annotation, node \"n1\" can only create mirror pods"
+    );
+    let mut mirror = pod_on("n1");
+    mirror["metadata"]["annotations"] = json!({ MIRROR: "x" });
+    assert_eq!(refused(Operation::Create, "pods", mirror.clone(), None).await, "");
+    mirror["spec"]["nodeName"] = "n2".into();
+    assert_eq!(
+        refused(Operation::Create, "pods", mirror, None).await,
+        "node \"n1\" can only create pods with spec.nodeName set to itself"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_writes_its_own_node_but_not_what_others_decide_by() {
+    let node = |name: &str, labels: Value, taints: Value| json!({ "metadata": { "name": name, "labels": labels }, "spec": { "taints": taints } });
+    let usual =
+        || node("n1", json!({ "kubernetes.io/hostname": "n1", "beta.kubernetes.io/os": "linux", "a": "b" }), json!([]));
+    assert_eq!(refused(Operation::Create, "nodes", usual(), None).await, "");
+    assert_eq!(refused(Operation::Update, "nodes", usual(), Some(node("n1", json!({}), json!([])))).await, "");
+    assert_eq!(
+        refused(Operation::Update, "nodes", node("n2", json!({}), json!([])), None).await,
+        "node \"n1\" is not allowed to modify node \"n2\""
+    );
+    let restricted = json!({ "node-restriction.kubernetes.io/zone": "a", "node-role.kubernetes.io/control-plane": "" });
+    let names = "node-restriction.kubernetes.io/zone, node-role.kubernetes.io/control-plane";
+    assert_eq!(
+        refused(Operation::Create, "nodes", node("n1", restricted.clone(), json!([])), None).await,
+        format!("node \"n1\" is not allowed to set the following labels: {names}")
+    );
+    assert_eq!(
+        refused(Operation::Update, "nodes", usual(), Some(node("n1", restricted, json!([])))).await,
+        format!("node \"n1\" is not allowed to modify labels: {names}")
+    );
+    let tainted = node("n1", json!({}), json!([{ "key": "a", "effect": "NoSchedule" }]));
+    assert_eq!(
+        refused(Operation::Update, "nodes", usual(), Some(tainted)).await,
+        "node \"n1\" is not allowed to modify taints"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_publishes_its_own_dns_and_its_own_lease() {
+    let slice = |name: &str, service: &str, node: &str| {
+        json!({ "metadata": { "name": name, "namespace": "kube-system", "labels": { "kubernetes.io/service-name": service } },
+                "endpoints": [{ "addresses": ["192.0.2.1"], "nodeName": node }] })
+    };
+    let told = async |object: Value| refused(Operation::Update, "endpointslices", object, None).await;
+    assert_eq!(told(slice("kube-dns-n1", "kube-dns", "n1")).await, "");
+    assert_eq!(
+        told(slice("kube-dns-n2", "kube-dns", "n1")).await,
+        "node \"n1\" is not allowed to modify endpoint slice \"kube-dns-n2\""
+    );
+    for foreign in [slice("kube-dns-n1", "metrics", "n1"), slice("kube-dns-n1", "kube-dns", "n2")] {
+        let words = "node \"n1\" can only publish its own endpoints of the service \"kube-dns\"";
+        assert_eq!(told(foreign).await, words);
+    }
+    let lease = |name: &str| json!({ "metadata": { "name": name } });
+    assert_eq!(refused(Operation::Create, "leases", lease("n1"), None).await, "");
+    assert_eq!(
+        refused(Operation::Create, "leases", lease("n2"), None).await,
+        "can only access node lease with the same name as the requesting node"
+    );
 }

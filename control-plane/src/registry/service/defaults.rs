@@ -4,14 +4,14 @@
 use serde_json::{Value, json};
 
 use super::is_externally_accessible;
-use crate::registry::fields::{each, fill, is_unset, object_mut, remove};
+use crate::registry::fields::{child, each, fill, is_unset, remove};
 
 /// Seconds that a client keeps its backend.
 const AFFINITY_SECONDS: i64 = 10_800;
 
 /// Fills what is absent. Idempotent.
 pub(super) fn fill_defaults(service: &mut Value) {
-    let Some(spec) = object_mut(service, "spec") else { return };
+    let Some(spec) = child(service, "spec").filter(|spec| spec.is_object()) else { return };
     fill(spec, "sessionAffinity", "None");
     fill_affinity(spec);
     fill(spec, "type", "ClusterIP");

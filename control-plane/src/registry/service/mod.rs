@@ -10,7 +10,7 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use nodeplane_api::status::{FieldErrors, Status};
+use nodeplane_api::status::FieldErrors;
 use serde_json::{Value, json};
 
 use super::{
@@ -20,6 +20,7 @@ use super::{
     keep,
     node_ports::{NodePorts, may_have_node_ports, needs_health_check, needs_node_ports},
     repair::Repair,
+    reservation::{Attempt, NotAllocated},
 };
 use crate::store::{Store, StoreError, keys::Keys};
 
@@ -44,13 +45,13 @@ impl ServiceStrategy {
         self.repair.run(self.cluster_ips.claims(), self.node_ports.claims(), now).await
     }
 
-    async fn reserve(&self, service: &mut Value, dry_run: bool) -> Result<(), Status> {
+    async fn reserve(&self, service: &mut Value, old: Option<&Value>, attempt: &Attempt) -> Result<(), NotAllocated> {
         let now = Timestamp::now();
         if needs_cluster_ip(service) {
-            self.cluster_ips.allocate(service, now, dry_run).await?;
+            self.cluster_ips.allocate(service, old, attempt, now).await?;
         }
         if may_have_node_ports(service) {
-            self.node_ports.allocate(service, now, dry_run).await?;
+            self.node_ports.allocate(service, old, attempt, now).await?;
         }
         Ok(())
     }
@@ -83,24 +84,40 @@ impl Strategy for ServiceStrategy {
         validation::validate_update(service, old)
     }
 
-    async fn allocate(&self, service: &mut Value, old: Option<&Value>, dry_run: bool) -> Result<(), Status> {
+    /// What is allocated is also checked; a port for health checks must be there.
+    fn with_placeholders(&self, service: &Value) -> Option<Value> {
+        let mut draft = service.clone();
+        if needs_health_check(service) && service["spec"]["healthCheckNodePort"].as_i64().unwrap_or(0) == 0 {
+            draft["spec"]["healthCheckNodePort"] = 1.into();
+        }
+        Some(draft)
+    }
+
+    async fn allocate(&self, service: &mut Value, old: Option<&Value>, attempt: &Attempt) -> Result<(), NotAllocated> {
         if old.is_some_and(|old| !changes_reservations(service, old)) {
             return Ok(());
         }
-        let result = self.reserve(service, dry_run).await;
-        if result.is_err() && !dry_run {
-            self.release(service, old).await;
+        let result = self.reserve(service, old, attempt).await;
+        if result.is_err() && !attempt.is_dry() {
+            self.give_up(service, old, attempt).await;
         }
         result
     }
 
-    async fn release(&self, service: &Value, kept: Option<&Value>) {
-        // What cannot be given back now, the repair finds.
-        for result in [self.cluster_ips.release(service, kept).await, self.node_ports.release(service, kept).await] {
-            if let Err(error) = result {
-                tracing::warn!(%error, "a reservation waits for the repair to be given back");
-            }
-        }
+    async fn give_up(&self, service: &Value, old: Option<&Value>, attempt: &Attempt) {
+        let outcomes = [
+            self.cluster_ips.give_up(service, old, attempt).await,
+            self.node_ports.give_up(service, old, attempt).await,
+        ];
+        outcomes.into_iter().for_each(leave_to_repair);
+    }
+
+    async fn release(&self, service: &Value, kept: Option<&Value>, stored_at: u64) {
+        let outcomes = [
+            self.cluster_ips.release(service, kept, stored_at).await,
+            self.node_ports.release(service, kept, stored_at).await,
+        ];
+        outcomes.into_iter().for_each(leave_to_repair);
     }
 
     fn returns_deleted_object(&self) -> bool {
@@ -109,6 +126,13 @@ impl Strategy for ServiceStrategy {
 
     fn name_rule(&self) -> NameRule {
         NameRule::Label1035
+    }
+}
+
+/// What cannot be given back now, the repair finds.
+fn leave_to_repair(outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "a reservation waits for the repair to be given back");
     }
 }
 
@@ -167,7 +191,8 @@ fn agree_on_first_address(service: &mut Value, old: Option<&Value>) {
 /// An update that leaves out what was allocated keeps it, so that clients can `PUT` what they
 /// once wrote (upstream `patchAllocatedValues`).
 fn keep_allocated(service: &mut Value, old: &Value) {
-    if needs_cluster_ip(service) && needs_cluster_ip(old) && is_unset(service["spec"].get("clusterIP")) {
+    // A headless one stays headless.
+    if has_cluster_ip_type(service) && has_cluster_ip_type(old) && is_unset(service["spec"].get("clusterIP")) {
         keep(&mut service["spec"], &old["spec"], "clusterIP");
         keep(&mut service["spec"], &old["spec"], "clusterIPs");
     }

@@ -5,12 +5,13 @@ use http::Method;
 use serde_json::Value;
 
 use super::*;
-use crate::http::{
-    authn::Caller,
-    authz::authorise,
-    negotiate::Form,
-    route::{self, Route},
-    tests::bed::{self, Bed, CONFIG_MAPS, config_map, rv, text},
+use crate::{
+    access::Caller,
+    http::{
+        negotiate::Form,
+        route::{self, Route},
+        tests::bed::{self, Bed, CONFIG_MAPS, config_map, rv, text},
+    },
 };
 
 #[tokio::test]
@@ -18,9 +19,9 @@ async fn a_watch_that_shows_nothing_still_says_how_far_it_is() {
     let bed = Bed::start().await;
     let call = bed::Ask::new(Method::GET, &format!("{CONFIG_MAPS}?watch=1&allowWatchBookmarks=1&labelSelector=a")).0;
     let route = route::find(&call.method, &call.path, &call.query).unwrap();
-    let permit = authorise(Caller::component("admin"), &route, &call.path, &call.method).unwrap();
     let Route::Resource(request) = route else { panic!("{route:?}") };
-    let ask = Ask { api: &bed.api, permit: &permit, request: &request, call: &call, form: Form::JSON };
+    let permit = bed.api.authority.permit(Caller::component("admin"), request).await.unwrap();
+    let ask = Ask { api: &bed.api, permit: &permit, call: &call, form: Form::JSON };
 
     let asked = Asked { bookmark_every: Duration::from_millis(20), ..Asked::read(&call.query).unwrap() };
     let selection = Selection::read(&ask).unwrap();

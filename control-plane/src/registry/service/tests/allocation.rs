@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Bed, ip, node_port, service};
 use crate::{
-    registry::{Strategy, cases},
+    registry::{Attempt, Strategy, cases},
     store::keys::Keys,
 };
 
@@ -48,7 +48,7 @@ async fn a_full_range_says_so_and_has_room_again() {
     bed.create(&service("b", &json!({}))).await.unwrap();
     let expected = "Internal error occurred: failed to allocate a serviceIP: range is full";
     assert_eq!(bed.create(&service("c", &json!({}))).await, Err(expected.to_owned()));
-    bed.services.release(&first, None).await;
+    bed.services.release(&first, None, u64::MAX).await;
     assert_eq!(ip(&bed.create(&service("c", &json!({}))).await.unwrap()), ip(&first));
 }
 
@@ -73,7 +73,7 @@ async fn a_dry_run_keeps_nothing() {
     let bed = Bed::with_range([192, 168, 0, 0], 30);
     for _ in 0..5 {
         let mut draft = cases::created(&bed.services, &service("dry", &json!({ "type": "NodePort" })));
-        bed.services.allocate(&mut draft, None, true).await.unwrap();
+        bed.services.allocate(&mut draft, None, &Attempt::new(true)).await.unwrap();
         assert!(!ip(&draft).is_empty() && node_port(&draft, 0) > 0, "{draft}");
     }
     let all = bed.store.list("/registry/claims/", None, None, 0).await.unwrap();
@@ -126,9 +126,9 @@ async fn only_the_holder_gives_back() {
     let made = bed.create(&service("holder", &asked)).await.unwrap();
     let mut rival = made.clone();
     rival["metadata"]["uid"] = "uid-rival".into();
-    bed.services.release(&rival, None).await;
+    bed.services.release(&rival, None, u64::MAX).await;
     bed.draft(&service("third", &asked)).await.unwrap_err();
-    bed.services.release(&made, None).await;
+    bed.services.release(&made, None, u64::MAX).await;
     bed.draft(&service("third", &asked)).await.unwrap();
 }
 
@@ -138,7 +138,7 @@ async fn servers_side_by_side_never_give_an_address_twice() {
     let other = super::ServiceStrategy::new(bed.store.clone(), &Keys::new("/registry"), bed.cidr);
     let create = async |strategy: &super::ServiceStrategy, name: String| {
         let mut draft = cases::created(strategy, &service(&name, &json!({})));
-        strategy.allocate(&mut draft, None, false).await.unwrap();
+        strategy.allocate(&mut draft, None, &Attempt::new(false)).await.unwrap();
         ip(&draft)
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());

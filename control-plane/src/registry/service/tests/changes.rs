@@ -122,3 +122,11 @@ async fn the_status_is_not_changed_by_an_update() {
     let plain = bed.update(&with(&changed, &[("/spec/type", json!("ClusterIP"))]), &changed).await.unwrap();
     assert_eq!(plain["status"], json!({ "loadBalancer": {} }));
 }
+
+#[tokio::test]
+async fn a_headless_service_that_is_put_without_its_address_stays_headless() {
+    let bed = Bed::new();
+    let made = bed.create(&service("headless", &json!({ "clusterIP": "None" }))).await.unwrap();
+    let put = bed.update(&service("headless", &json!({})), &made).await.unwrap();
+    assert_eq!((&put["spec"]["clusterIP"], &put["spec"]["clusterIPs"]), (&json!("None"), &json!(["None"])));
+}

@@ -91,7 +91,7 @@ async fn a_claim_of_a_former_service_goes_to_the_present_one() {
     bed.store.create(&super::key(&second), second.to_string().into()).await.unwrap();
     repair(&bed, later()).await;
     // Whoever still holds the former one gives nothing back.
-    bed.services.release(&first, None).await;
+    bed.services.release(&first, None, u64::MAX).await;
     let claim = bed.store.get("/registry/claims/serviceips/10.96.0.10").await.unwrap().unwrap();
     let claim: Value = serde_json::from_slice(&claim.value).unwrap();
     assert_eq!(claim["uid"], "uid-second");

@@ -3,17 +3,18 @@
 
 mod allocation;
 mod changes;
+mod claims;
 mod crashes;
 mod shape;
 
 use std::{net::Ipv4Addr, sync::Arc};
 
-use nodeplane_api::meta;
+use nodeplane_api::{kinds, meta, status::Status};
 use serde_json::{Value, json};
 
 use super::ServiceStrategy;
 use crate::{
-    registry::{Strategy, cases},
+    registry::{Attempt, NotAllocated, Strategy, cases},
     store::{Store, embedded::EmbeddedStore, keys::Keys},
 };
 
@@ -45,7 +46,8 @@ impl Bed {
     /// What creation does before it stores: defaults, allocation, validation.
     async fn draft(&self, service: &Value) -> Result<Value, String> {
         let mut service = cases::created(&self.services, service);
-        self.services.allocate(&mut service, None, false).await.map_err(|status| status.message)?;
+        let allocated = self.services.allocate(&mut service, None, &Attempt::new(false)).await;
+        allocated.map_err(|why| said(&service, why))?;
         assert_eq!(cases::said(&self.services.validate(&service)), Vec::<String>::new());
         Ok(service)
     }
@@ -61,16 +63,17 @@ impl Bed {
     /// Replaces a Service.
     async fn update(&self, service: &Value, old: &Value) -> Result<Value, String> {
         let mut new = cases::updated(&self.services, service, old);
-        self.services.allocate(&mut new, Some(old), false).await.map_err(|status| status.message)?;
+        let attempt = Attempt::new(false);
+        self.services.allocate(&mut new, Some(old), &attempt).await.map_err(|why| said(old, why))?;
         let mut errors = self.services.validate(&new);
         errors.extend(self.services.validate_update(&new, old));
         if !errors.is_empty() {
-            self.services.release(&new, Some(old)).await;
+            self.services.give_up(&new, Some(old), &attempt).await;
             return Err(cases::said(&errors).join("; "));
         }
         let current = self.store.get(&key(&new)).await.unwrap().unwrap();
-        self.store.update(&key(&new), new.to_string().into(), current.revision).await.unwrap();
-        self.services.release(old, Some(&new)).await;
+        let stored = self.store.update(&key(&new), new.to_string().into(), current.revision).await.unwrap();
+        self.services.release(old, Some(&new), stored).await;
         Ok(new)
     }
 
@@ -78,6 +81,15 @@ impl Bed {
     async fn forget(&self, service: &Value) {
         let current = self.store.get(&key(service)).await.unwrap().unwrap();
         self.store.delete(&key(service), current.revision).await.unwrap();
+    }
+}
+
+/// What a client is told.
+fn said(service: &Value, why: NotAllocated) -> String {
+    let kind = kinds::by_plural("", "v1", "services").unwrap();
+    match why {
+        NotAllocated::Invalid(errors) => Status::invalid(kind, meta::name(service), &errors).message,
+        NotAllocated::Failed(status) => status.message,
     }
 }
 

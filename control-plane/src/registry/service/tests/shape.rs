@@ -209,3 +209,12 @@ fn the_name_is_a_label_that_starts_with_a_letter() {
     assert_eq!(rule.check("web-1"), Vec::<String>::new());
     assert_eq!(rule.check("1-web").len(), 1);
 }
+
+#[test]
+fn a_service_without_a_spec_lacks_ports_and_nothing_else() {
+    let bed = Bed::new();
+    let bare = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "bare", "namespace": "default" } });
+    let made = created(&bed.services, &bare);
+    assert_eq!((&made["spec"]["type"], &made["spec"]["sessionAffinity"]), (&json!("ClusterIP"), &json!("None")));
+    assert_eq!(refused(&bed.services, &bare), ["spec.ports: Required value"]);
+}

@@ -1,13 +1,15 @@
 //! The part of metadata that belongs to the server.
 //!
 //! In: objects that clients sent. Out: the same, with names, uids, times and generations that
-//! only the server may give. Pure; the time and the uid are parameters.
+//! only the server may give.
 
 use jiff::Timestamp;
-use nodeplane_api::{kinds::Kind, meta, status::Status};
+use nodeplane_api::{
+    kinds::Kind,
+    meta::{self, Key},
+    status::Status,
+};
 use serde_json::Value;
-
-use crate::http::route::Request;
 
 /// Longest base of a generated name: the rest of a DNS label is for the random letters.
 const BASE_LIMIT: usize = 58;
@@ -17,16 +19,17 @@ const LETTERS: usize = 5;
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// A point in time as metadata shows it.
-pub(super) fn time(at: Timestamp) -> String {
+pub fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Brings the namespace of an object in line with the path.
+/// Brings the namespace of an object in line with the path's, which is empty for cluster-scoped
+/// kinds.
 ///
 /// # Errors
 /// 400 when the object names another one.
-pub(super) fn enter_namespace(object: &mut Value, request: &Request) -> Result<(), Status> {
-    match (meta::namespace(object), request.namespace()) {
+pub fn enter_namespace(object: &mut Value, namespace: &str) -> Result<(), Status> {
+    match (meta::namespace(object), namespace) {
         (own, place) if own == place => Ok(()),
         ("", place) => {
             let place = place.to_owned();
@@ -48,24 +51,24 @@ pub(super) fn enter_namespace(object: &mut Value, request: &Request) -> Result<(
 ///
 /// # Errors
 /// 400.
-pub(super) fn check_name(object: &mut Value, request: &Request) -> Result<(), Status> {
-    let (name, wanted) = (meta::name(object), request.name());
+pub fn check_name(object: &mut Value, key: &Key) -> Result<(), Status> {
+    let (name, wanted) = (meta::name(object), key.name.as_str());
     if name != wanted {
         return Err(Status::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({wanted})"
         )));
     }
-    let (own, place) = (meta::namespace(object), request.namespace());
+    let (own, place) = (meta::namespace(object), key.namespace.as_str());
     if !own.is_empty() && !place.is_empty() && own != place {
         return Err(Status::bad_request(format!(
             "the namespace of the object ({own}) does not match the namespace on the request ({place})"
         )));
     }
-    enter_namespace(object, request)
+    enter_namespace(object, place)
 }
 
 /// Gives a new object what every object has. A generation of 1 only where the kind counts them.
-pub(super) fn stamp(object: &mut Value, uid: &str, now: Timestamp, counts_generations: bool) {
+pub fn stamp(object: &mut Value, uid: &str, now: Timestamp, counts_generations: bool) {
     for field in [
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
@@ -84,7 +87,7 @@ pub(super) fn stamp(object: &mut Value, uid: &str, now: Timestamp, counts_genera
 }
 
 /// A name for an object that asks for one: its base and random letters.
-pub(super) fn generate_name(base: &str) -> String {
+pub fn generate_name(base: &str) -> String {
     let cut = base.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= BASE_LIMIT).last();
     let mut name = base[..cut.unwrap_or(0)].to_owned();
     for _ in 0..LETTERS {
@@ -94,7 +97,7 @@ pub(super) fn generate_name(base: &str) -> String {
 }
 
 /// Gives a changed object back what a client may not change or may leave out.
-pub(super) fn keep_server_fields(object: &mut Value, old: &Value) {
+pub fn keep_server_fields(object: &mut Value, old: &Value) {
     for field in ["managedFields", "selfLink"] {
         meta::remove(object, field);
     }
@@ -113,7 +116,7 @@ pub(super) fn keep_server_fields(object: &mut Value, old: &Value) {
 }
 
 /// Counts a change of what is asked for: everything but metadata and status.
-pub(super) fn count_generation(object: &mut Value, old: &Value) {
+pub fn count_generation(object: &mut Value, old: &Value) {
     let asked = |object: &Value| {
         let mut fields = object.as_object().cloned().unwrap_or_default();
         fields.remove("metadata");
@@ -126,13 +129,16 @@ pub(super) fn count_generation(object: &mut Value, old: &Value) {
 }
 
 /// Adds 1 to the generation.
-pub(super) fn raise_generation(object: &mut Value) {
+pub fn raise_generation(object: &mut Value) {
     let generation = object["metadata"]["generation"].as_i64().unwrap_or(0);
     meta::set(object, "generation", generation + 1);
 }
 
-/// 409 when an object names the uid of another one.
-pub(super) fn check_uid(object: &Value, old: &Value, kind: &Kind, key: &str) -> Result<(), Status> {
+/// Checks that an object that names a uid names the one that is stored.
+///
+/// # Errors
+/// 409.
+pub fn check_uid(object: &Value, old: &Value, kind: &Kind, key: &str) -> Result<(), Status> {
     let (wanted, found) = (meta::uid(object), meta::uid(old));
     if wanted.is_empty() || wanted == found {
         return Ok(());
@@ -142,6 +148,16 @@ pub(super) fn check_uid(object: &Value, old: &Value, kind: &Kind, key: &str) -> 
          failed: UID in precondition: {wanted}, UID in object meta: {found}"
     );
     Err(Status::conflict(kind, meta::name(old), &why))
+}
+
+/// Reads a revision, or says in upstream's words why it is none.
+pub fn parse_revision(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing \
+             {text:?}: invalid syntax"
+        )
+    })
 }
 
 fn copy(object: &mut Value, old: &Value, field: &str) {

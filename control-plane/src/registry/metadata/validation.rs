@@ -1,5 +1,4 @@
-//! What is right and wrong about `.metadata`, for every kind alike (apimachinery
-//! `api/validation/objectmeta.go`).
+//! What is right and wrong about `.metadata` (apimachinery `api/validation/objectmeta.go`).
 //!
 //! In: objects whose names have been generated. Out: field errors in upstream's words. Never
 //! changes an object.
@@ -7,7 +6,7 @@
 use nodeplane_api::{kinds::Kind, names, status::FieldErrors, status::go_text};
 use serde_json::Value;
 
-use super::{NameRule, fields::At};
+use crate::registry::{NameRule, fields::At};
 
 /// All annotations of an object together, in bytes of keys and values.
 const ANNOTATIONS_LIMIT: usize = 256 * 1024;
@@ -41,7 +40,7 @@ pub fn validate_meta_update(_kind: &Kind, object: &Value, old: &Value) -> FieldE
 }
 
 /// Adds an error when a field differs from what it was.
-pub(super) fn check_immutable(now: &At<'_>, before: &At<'_>, errors: &mut FieldErrors) {
+pub(in crate::registry) fn check_immutable(now: &At<'_>, before: &At<'_>, errors: &mut FieldErrors) {
     if now.value != before.value {
         // A text that is gone is an empty text.
         let shown = if now.value.is_null() && before.value.is_string() { "".into() } else { now.value.clone() };
@@ -50,7 +49,7 @@ pub(super) fn check_immutable(now: &At<'_>, before: &At<'_>, errors: &mut FieldE
 }
 
 /// Adds what is wrong with a map of labels (also a Service's or a workload's selector).
-pub(super) fn check_labels(labels: &At<'_>, errors: &mut FieldErrors) {
+pub(in crate::registry) fn check_labels(labels: &At<'_>, errors: &mut FieldErrors) {
     for (key, value) in labels.entries() {
         for words in names::qualified(key) {
             errors.invalid(labels.path.clone(), key, words);
@@ -62,7 +61,7 @@ pub(super) fn check_labels(labels: &At<'_>, errors: &mut FieldErrors) {
 }
 
 /// Adds what is wrong with a map of annotations.
-pub(super) fn check_annotations(annotations: &At<'_>, errors: &mut FieldErrors) {
+pub(in crate::registry) fn check_annotations(annotations: &At<'_>, errors: &mut FieldErrors) {
     let mut size = 0;
     for (key, value) in annotations.entries() {
         for words in names::qualified(&key.to_lowercase()) {

@@ -13,14 +13,12 @@ use nodeplane_api::{
 };
 use serde_json::Value;
 
-use crate::{
-    registry::admission::Lookup,
-    store::{
-        Store, StoreError,
-        keys::Keys,
-        object::{Object, encode, set_revision},
-        watch_cache::{Freshness, WatchCache},
-    },
+use super::admission::Lookup;
+use crate::store::{
+    Store, StoreError,
+    keys::Keys,
+    object::{Object, encode, set_revision},
+    watch_cache::{Freshness, WatchCache},
 };
 
 /// The store and its cache.
@@ -40,6 +38,11 @@ impl Objects {
     /// The cache.
     pub fn cache(&self) -> &WatchCache {
         &self.cache
+    }
+
+    /// Where in the store what lies.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Prefix of the keys of a kind's objects in one namespace (empty: all), ending in `/`.
@@ -62,11 +65,17 @@ impl Objects {
     /// # Errors
     /// 404 when it does not exist.
     pub async fn newest(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Object, Status> {
+        self.find(kind, namespace, name).await?.ok_or_else(|| Status::not_found(kind, name))
+    }
+
+    /// The newest state of an object, from the store itself, if there is one.
+    ///
+    /// # Errors
+    /// 500 and 503.
+    pub async fn find(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Option<Object>, Status> {
         let key = self.key(kind, namespace, name);
-        match self.store.get(&key).await.map_err(|error| refusal(kind, name, error))? {
-            Some(entry) => Object::decode(&entry).map_err(Status::internal),
-            None => Err(Status::not_found(kind, name)),
-        }
+        let entry = self.store.get(&key).await.map_err(|error| refusal(kind, name, error))?;
+        entry.map(|entry| Object::decode(&entry).map_err(Status::internal)).transpose()
     }
 
     /// An object from the cache.
@@ -103,12 +112,14 @@ impl Objects {
 
 #[async_trait]
 impl Lookup for Objects {
-    async fn get(&self, kind: &'static Kind, key: &Key) -> Result<Option<Value>, Status> {
-        match self.newest(kind, &key.namespace, &key.name).await {
-            Ok(object) => Ok(Some(object.into_value())),
-            Err(status) if status.code == 404 => Ok(None),
-            Err(status) => Err(status),
-        }
+    async fn known(&self, kind: &'static Kind, key: &Key) -> Option<Object> {
+        let key = self.key(kind, &key.namespace, &key.name);
+        // Whoever gets no answer here asks for the newest state.
+        self.cache.get(&key, Freshness::Any).await.ok().flatten()
+    }
+
+    async fn newest(&self, kind: &'static Kind, key: &Key) -> Result<Option<Object>, Status> {
+        self.find(kind, &key.namespace, &key.name).await
     }
 }
 

@@ -1,0 +1,40 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::documents;
+
+#[test]
+fn every_row_has_a_path_and_a_name_of_its_own() {
+    let paths: BTreeSet<_> = KINDS.iter().map(|kind| (kind.group, kind.version, kind.plural)).collect();
+    let names: BTreeSet<_> = KINDS.iter().map(|kind| (kind.api_version(), kind.kind)).collect();
+    assert_eq!((paths.len(), names.len()), (KINDS.len(), KINDS.len()));
+    for kind in KINDS {
+        assert_eq!(by_plural(kind.group, kind.version, kind.plural), Some(kind));
+        assert_eq!(by_api_version(&kind.api_version(), kind.kind), Some(kind));
+        assert!(!kind.columns.is_empty(), "{kind:?} prints nothing");
+        assert!(!kind.verbs.is_empty(), "{kind:?} takes no verb");
+    }
+}
+
+#[test]
+fn a_part_takes_a_document_that_travels() {
+    for (kind, part) in KINDS.iter().flat_map(|kind| kind.parts.iter().map(move |part| (kind, part))) {
+        let (group, version, name) = part.document_of(kind);
+        let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        assert!(documents::shape_of(&api_version, name).is_some(), "{kind:?}/{}", part.name());
+        assert!(!part.verbs.is_empty(), "{kind:?}/{}", part.name());
+        assert_eq!(kind.part(part.subresource), Some(part));
+    }
+}
+
+#[test]
+fn a_part_that_is_written_through_says_what_it_writes() {
+    let writes = |plural: &str, subresource| {
+        let kind = by_plural("", "v1", plural).unwrap();
+        kind.part(subresource).unwrap().writes
+    };
+    assert_eq!(writes("pods", Subresource::Status), ["/status"]);
+    assert_eq!(writes("namespaces", Subresource::Finalize), ["/spec/finalizers"]);
+    assert!(writes("pods", Subresource::Binding).is_empty());
+    assert!(!by_plural("", "v1", "configmaps").unwrap().has(Subresource::Status));
+}

@@ -1,0 +1,128 @@
+//! A node's agent writes about its own node and its own pods only.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use nodeplane_api::{kinds::Subresource, meta, status::Status};
+use serde_json::Value;
+
+use super::{Operation, Plugin, Review, service_account::MIRROR};
+use crate::access::node::dns_slice;
+
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+const DNS_SERVICE: &str = "kube-dns";
+
+/// Labels of nodes in Kubernetes' own domains that agents may set.
+const OWN_LABELS: [&str; 11] = [
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type",
+    "beta.kubernetes.io/os",
+    "failure-domain.beta.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "kubernetes.io/arch",
+    "kubernetes.io/hostname",
+    "kubernetes.io/os",
+    "node.kubernetes.io/instance-type",
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+];
+
+/// Upstream's `NodeRestriction`, for what agents may write at all.
+pub(super) struct NodeRestriction;
+
+#[async_trait]
+impl Plugin for NodeRestriction {
+    async fn validate(&self, review: &Review<'_>, object: &Value) -> Result<(), Status> {
+        let Some(node) = review.permit.caller().node() else { return Ok(()) };
+        let refusal = match review.permit.request().resource() {
+            ("", "pods") => pod(node, review, object),
+            ("", "nodes") => own_node(node, review, object),
+            ("coordination.k8s.io", "leases") => lease(node, review),
+            ("discovery.k8s.io", "endpointslices") => slice(node, review, object),
+            _ => None,
+        };
+        refusal.map_or(Ok(()), |why| Err(Status::forbidden(review.kind(), review.name, why)))
+    }
+}
+
+fn pod(node: &str, review: &Review<'_>, object: &Value) -> Option<String> {
+    let is_own = |pod: &Value| pod["spec"]["nodeName"] == node;
+    match (review.operation, review.subresource(), review.old) {
+        (Operation::Create, ..) if object["metadata"]["annotations"].get(MIRROR).is_none() => {
+            Some(format!("pod does not have {MIRROR:?} annotation, node {node:?} can only create mirror pods"))
+        }
+        (Operation::Create, ..) if !is_own(object) => {
+            Some(format!("node {node:?} can only create pods with spec.nodeName set to itself"))
+        }
+        (Operation::Delete, _, Some(old)) if !is_own(old) => {
+            Some(format!("node {node:?} can only delete pods with spec.nodeName set to itself"))
+        }
+        (Operation::Update, Some(Subresource::Status), Some(old)) if !is_own(old) => {
+            Some(format!("node {node:?} can only update pod status for pods with spec.nodeName set to itself"))
+        }
+        _ => None,
+    }
+}
+
+fn own_node(node: &str, review: &Review<'_>, object: &Value) -> Option<String> {
+    if review.name != node {
+        return Some(format!("node {node:?} is not allowed to modify node {:?}", review.name));
+    }
+    let nothing = Value::Null;
+    let old = review.old.unwrap_or(&nothing);
+    let changed = reserved_labels(object, old);
+    match review.operation {
+        Operation::Create if !changed.is_empty() => {
+            Some(format!("node {node:?} is not allowed to set the following labels: {changed}"))
+        }
+        Operation::Update if object["spec"].get("taints") != old["spec"].get("taints") => {
+            Some(format!("node {node:?} is not allowed to modify taints"))
+        }
+        Operation::Update if !changed.is_empty() => {
+            Some(format!("node {node:?} is not allowed to modify labels: {changed}"))
+        }
+        Operation::Update if object["metadata"].get("ownerReferences") != old["metadata"].get("ownerReferences") => {
+            Some(format!("node {node:?} is not allowed to modify ownerReferences"))
+        }
+        _ => None,
+    }
+}
+
+/// The labels that differ and are not an agent's.
+fn reserved_labels(now: &Value, before: &Value) -> String {
+    let labels = |object: &'_ Value| object["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    let (now, before) = (labels(now), labels(before));
+    let keys: BTreeSet<&String> = now.keys().chain(before.keys()).collect();
+    let changed = keys.into_iter().filter(|key| now.get(*key) != before.get(*key) && is_reserved(key));
+    changed.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn is_reserved(label: &str) -> bool {
+    let domain = label.split_once('/').map_or("", |(domain, _)| domain);
+    let is_in = |parent: &str| domain == parent || domain.ends_with(&format!(".{parent}"));
+    if is_in("node-restriction.kubernetes.io") {
+        return true;
+    }
+    let is_common = is_in("kubernetes.io") || is_in("k8s.io");
+    let is_agents = is_in("kubelet.kubernetes.io") || is_in("node.kubernetes.io") || OWN_LABELS.contains(&label);
+    is_common && !is_agents
+}
+
+fn lease(node: &str, review: &Review<'_>) -> Option<String> {
+    (review.name != node).then(|| "can only access node lease with the same name as the requesting node".to_owned())
+}
+
+/// The slice of the node's DNS, with nothing in it but the node's own.
+fn slice(node: &str, review: &Review<'_>, object: &Value) -> Option<String> {
+    if review.name != dns_slice(node) {
+        return Some(format!("node {node:?} is not allowed to modify endpoint slice {:?}", review.name));
+    }
+    if review.operation == Operation::Delete {
+        return None;
+    }
+    let service = object["metadata"]["labels"][SERVICE_NAME].as_str().unwrap_or_default();
+    let is_own = |endpoint: &Value| endpoint["nodeName"] == node;
+    let all_own = object["endpoints"].as_array().into_iter().flatten().all(is_own);
+    let fits = service == DNS_SERVICE && all_own && meta::namespace(object) == crate::access::node::DNS;
+    (!fits).then(|| format!("node {node:?} can only publish its own endpoints of the service {DNS_SERVICE:?}"))
+}
