@@ -40,7 +40,7 @@ enum Verb {
         #[arg(long)]
         embedded: bool,
     },
-    /// Start a cluster on this machine, with a sample on it, and leave it running (root).
+    /// Start a cluster on this machine, with a sample on it, and leave it running; mend one that died in part (root).
     Up {
         /// Where the cluster keeps its truth. Without it: where it does already, and a new one in the embedded store.
         #[arg(long, value_enum)]
@@ -117,7 +117,7 @@ fn run() -> Result<()> {
             let profile = if debug { Profile::Debug } else { Profile::Release };
             cluster::up::run(&workspace, &place.state()?, store, profile)
         }
-        Verb::Down { place } => cluster::down::run(&place.state()?),
+        Verb::Down { place } => cluster::down::run(&workspace, &place.state()?),
         Verb::Bench { what: Bench::Footprint { runs, state_dir } } => {
             bench::footprint::run(&workspace, &StateDir::new(&state_dir)?, runs)
         }

@@ -30,7 +30,7 @@ pub(crate) fn run(workspace: &Workspace, state: &StateDir, runs: u16) -> Result<
     }
     setup::run(workspace)?;
     build::all(workspace, Profile::Release)?;
-    let report = both(measure(workspace, state, runs), down::run(state))?;
+    let report = both(measure(workspace, state, runs), down::run(workspace, state))?;
     println!("\n{report}");
     Ok(())
 }
@@ -103,7 +103,7 @@ fn restart_server(state: &StateDir, bin_dir: &std::path::Path) -> Result<Duratio
     daemon.stop(Duration::from_secs(15))?;
     let started = Instant::now();
     members::start_server(state, bin_dir, Store::Embedded)?;
-    let url = format!("https://{}/readyz", members::LISTEN);
+    let url = format!("https://{}/readyz", members::ADDRESS);
     let probe = || {
         daemon.require_alive()?;
         // Loopback, and the answer carries no secret: the certificate is not looked at.

@@ -5,7 +5,7 @@
 
 pub(crate) mod toolchain;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -73,6 +73,18 @@ fn require_btf(object: &Path) -> Result<()> {
         bail!("{} holds no BTF: was its debug information stripped?", object.display());
     }
     Ok(())
+}
+
+/// Builds the agent alone, which `down` needs; gives the directory in which it lies.
+///
+/// # Errors
+/// When a toolchain is missing or a build fails.
+pub(crate) fn agent(workspace: &Workspace) -> Result<PathBuf> {
+    // After a `cargo clean` there is nothing to build into.
+    std::fs::create_dir_all(workspace.bpf_dir())?;
+    embedded(workspace)?;
+    cargo(workspace).args(["build", "--bin", "nodeplane-agent"]).stream()?;
+    Ok(workspace.bin_dir(Profile::Debug))
 }
 
 fn host(workspace: &Workspace, profile: Profile) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::process::Daemon;
-use super::state::StateDir;
+use super::state::{StateDir, make_private};
 use super::wait;
 use crate::cmd::Cmd;
 
@@ -25,6 +25,7 @@ pub(crate) fn daemon(state: &StateDir) -> Daemon {
 /// When it does not become healthy in time.
 pub(crate) fn start(state: &StateDir) -> Result<()> {
     let daemon = daemon(state);
+    make_private(&state.etcd())?;
     let command = Cmd::new("etcd")
         .args(["--name", "nodeplane", "--logger", "zap", "--data-dir"])
         .arg(state.etcd())

@@ -2,12 +2,13 @@
 //!
 //! In: the sample server and a static busybox. Out: an image in the engine, made anew only when its content changed.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tar::{Builder, EntryType, Header};
 
 use super::engine::docker;
@@ -18,10 +19,19 @@ use crate::cmd::{Cmd, find_program};
 pub(crate) const HELLO: &str = "nodeplane/hello:1";
 
 /// Images that a cluster of ours leaves in an engine: the sample's, and the agent's pause image.
-pub(crate) const OURS: [&str; 2] = [HELLO, "nodeplane/pause:1"];
+const OURS: [&str; 2] = [HELLO, "nodeplane/pause:1"];
 
-/// The label by which an image tells what it was made of.
+/// The label by which an image of ours tells what it was made of, also when a newer one has its name.
 const CONTENT: &str = "nodeplane.content";
+
+/// What became of our images.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// What is gone.
+    pub(crate) removed: Vec<String>,
+    /// What others use, and what the engine says about it.
+    pub(crate) kept: Vec<(String, String)>,
+}
 
 /// Makes the sample's image from its server unless the engine has it already; gives whether it was made.
 ///
@@ -47,17 +57,40 @@ pub(crate) fn ensure_hello(hello: &Path, state: &StateDir) -> Result<bool> {
     imported.map(|()| true)
 }
 
-/// Removes our images from an engine that is not ours; gives the names of those that were there.
+/// Removes our images from an engine that is not ours, and those that newer ones of ours took the names from.
 ///
 /// # Errors
-/// When one is there and cannot be removed.
-pub(crate) fn remove() -> Result<Vec<&'static str>> {
-    let there = OURS.into_iter().filter(|image| docker(["image", "inspect", image]).succeeds());
-    let there: Vec<_> = there.collect();
-    for image in &there {
-        docker(["image", "rm", "--force", image]).run()?;
+/// When the engine does not say what it has, or refuses for another reason than that an image is in use.
+pub(crate) fn remove() -> Result<Outcome> {
+    let list = |filter: &str| docker(["image", "ls", "--no-trunc", "--format", FORMAT, "--filter", filter]).read();
+    let mut listed = list(&format!("label={CONTENT}"))?;
+    for image in OURS {
+        listed += &format!("\n{}", list(&format!("reference={image}"))?);
     }
-    Ok(there)
+    let mut outcome = Outcome::default();
+    for image in ours(&listed) {
+        let answer = docker(["image", "rm", &image]).capture()?;
+        match (answer.status.success(), answer.stderr.trim()) {
+            (true, _) => outcome.removed.push(image),
+            (false, told) if told.contains("conflict") => outcome.kept.push((image, told.to_owned())),
+            (false, told) => bail!("cannot remove the image {image}: {told}"),
+        }
+    }
+    Ok(outcome)
+}
+
+/// How the engine lists an image for [`ours`].
+const FORMAT: &str = "{{.ID}} {{.Repository}}:{{.Tag}}";
+
+/// Our names, and the ids of images of ours that have no name any more. A name that somebody else gave stays.
+fn ours(listed: &str) -> BTreeSet<String> {
+    let images = listed.lines().filter_map(|line| line.trim().split_once(' '));
+    images
+        .filter_map(|(id, name)| match name {
+            "<none>:<none>" => Some(id.to_owned()),
+            name => OURS.contains(&name).then(|| name.to_owned()),
+        })
+        .collect()
 }
 
 /// A root file system: the server, busybox and a link to it for each of its tools.
@@ -107,6 +140,17 @@ fn digest(content: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_that_lost_their_names_are_ours_and_names_of_others_are_not() {
+        let listed = "sha256:1 nodeplane/hello:1\nsha256:2 <none>:<none>\nsha256:1 mine/hello:3\n\n\
+                      sha256:3 nodeplane/pause:1\nsha256:3 nodeplane/pause:1";
+        assert_eq!(
+            ours(listed).into_iter().collect::<Vec<_>>(),
+            ["nodeplane/hello:1", "nodeplane/pause:1", "sha256:2"]
+        );
+        assert!(ours("").is_empty());
+    }
 
     #[test]
     fn the_image_holds_the_server_and_the_tools() {

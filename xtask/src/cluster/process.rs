@@ -68,7 +68,7 @@ impl Daemon {
         identity.is_alive().then_some(identity.pid)
     }
 
-    /// Fails when it no longer runs, showing the end of its log; for use inside waits.
+    /// Fails when it no longer runs; for use inside waits. Who waits explains the error, once.
     ///
     /// # Errors
     /// When it no longer runs.
@@ -76,7 +76,7 @@ impl Daemon {
         if self.pid().is_some() {
             return Ok(());
         }
-        Err(self.explain(&anyhow!("{} has ended", self.name)))
+        Err(anyhow!("{} has ended", self.name))
     }
 
     /// Adds to an error which log to read, and its last lines.
@@ -97,14 +97,28 @@ impl Daemon {
             return Ok(false);
         };
         let gone = || Ok(self.pid().is_none().then_some(()));
-        kill(Pid::from_raw(pid), Signal::SIGTERM).ok();
-        if wait::until(self.name, patience, gone).is_err() {
-            kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
-            wait::until(&format!("the end of {} (process {pid})", self.name), Duration::from_secs(10), gone)?;
-        }
+        end(self.name, pid, patience, gone)?;
         std::fs::remove_file(&self.pid_file).ok();
         Ok(true)
     }
+}
+
+/// Ends a process that no pid file tells of; `pid` must be who it was found to be a moment ago.
+///
+/// # Errors
+/// When it survives.
+pub(crate) fn end_stray(name: &str, pid: i32, patience: Duration) -> Result<()> {
+    let Some(identity) = Identity::of(pid) else { return Ok(()) };
+    end(name, pid, patience, || Ok((!identity.is_alive()).then_some(())))
+}
+
+fn end(name: &str, pid: i32, patience: Duration, gone: impl Fn() -> Result<Option<()>>) -> Result<()> {
+    kill(Pid::from_raw(pid), Signal::SIGTERM).ok();
+    if wait::until(name, patience, &gone).is_err() {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+        wait::until(&format!("the end of {name} (process {pid})"), Duration::from_secs(10), &gone)?;
+    }
+    Ok(())
 }
 
 impl Identity {
@@ -174,17 +188,19 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_daemon_shows_the_end_of_its_log() {
+    fn a_dead_daemon_shows_the_end_of_its_log_once() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::new(dir.path()).unwrap();
         state.prepare().unwrap();
         let daemon = Daemon::new(&state, "failing");
-        let error = match daemon.start(Cmd::new("ls").arg("/no/such/place")) {
+        let told = match daemon.start(Cmd::new("ls").arg("/no/such/place")) {
             Ok(()) => wait::until::<()>("its end", Duration::from_secs(5), || daemon.require_alive().map(|()| None))
+                .map_err(|error| daemon.explain(&error))
                 .unwrap_err(),
             Err(error) => error,
         };
-        assert!(error.to_string().contains("failing.log, and ends:"), "{error}");
+        let told = told.to_string();
+        assert_eq!(told.matches("failing.log, and ends:").count(), 1, "{told}");
     }
 
     #[test]

@@ -20,6 +20,9 @@ const MANIFEST: &str = "examples/hello.yaml";
 /// The Service's name as pods ask for it.
 const NAME: &str = "hello.default.svc.cluster.local";
 
+/// The API server, as pods ask for it: address and port of the Service `kubernetes`.
+const SERVER: (&str, &str) = ("10.96.0.1", "443");
+
 /// Enough calls that each of three backends answers one almost surely (all but one run in 40).
 const CALLS: usize = 12;
 
@@ -82,6 +85,19 @@ pub(crate) fn show(kubectl: &Kubectl) -> Result<()> {
     patiently("the Service to answer", || call_in(&pod))?;
     println!("from a pod:    {}", tally(|| call_in(&pod))?);
     println!("from the host: {}", tally(|| call(address))?);
+    show_server(kubectl, &pod)
+}
+
+/// Connects to the API server from a pod, as programs in pods do that are its clients.
+fn show_server(kubectl: &Kubectl, pod: &str) -> Result<()> {
+    let named = ["get", "endpoints", "kubernetes", "--ignore-not-found"];
+    let endpoint = kubectl.cmd(named).args(["--output", "jsonpath={.subsets[0].addresses[0].ip}"]).read()?;
+    if endpoint.is_empty() {
+        println!("no pod can reach the API server: this machine has no default route, thus no address for it");
+        return Ok(());
+    }
+    patiently("the API server to answer in a pod", || reach_in(pod, SERVER))?;
+    println!("from a pod:    the API server answers at {}:{} (it is {endpoint})", SERVER.0, SERVER.1);
     Ok(())
 }
 
@@ -151,6 +167,11 @@ fn resolve_in(container: &str, expected: Ipv4Addr) -> Result<()> {
 fn call_in(container: &str) -> Result<String> {
     // Without `-T`: with it, Debian's static busybox crashes on names.
     busybox_in(container).args(["wget", "-q", "-O", "-", &format!("http://{NAME}/")]).read()
+}
+
+/// Opens a connection and closes it; busybox tells by its exit status whether somebody took it.
+fn reach_in(container: &str, (address, port): (&str, &str)) -> Result<()> {
+    busybox_in(container).args(["nc", "-w", "5", address, port]).run()
 }
 
 /// The news of an endpoint reaches DNS and the kernel's maps a moment after kubectl; in the end the call's own error counts.

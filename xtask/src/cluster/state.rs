@@ -1,11 +1,16 @@
 //! The state directory of one cluster: where each thing lies, and the record of what was started.
 
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Store;
+
+/// The mode of the cluster's directories.
+const PRIVATE: u32 = 0o700;
 
 /// The directory below which one cluster keeps everything.
 #[derive(Clone, Debug)]
@@ -24,6 +29,9 @@ pub(crate) struct Record {
     pub(crate) is_engine_ours: bool,
     /// What an engine leaves outside this directory and was not there before ours ran.
     pub(crate) engine_traces: Vec<PathBuf>,
+    /// Whether the sample was there and answered once. From then on it is the user's to change.
+    #[serde(default)]
+    pub(crate) has_sample: bool,
 }
 
 impl StateDir {
@@ -85,7 +93,7 @@ impl StateDir {
         self.root.join("run")
     }
 
-    /// Makes the directories that processes expect.
+    /// Makes the directories of the cluster, for nobody but root: keys, objects and pods' files lie there.
     ///
     /// # Errors
     /// When one cannot be made, or others' files lie where a cluster's would: `down` could not tell them apart.
@@ -99,7 +107,7 @@ impl StateDir {
             );
         }
         for dir in [self.server(), self.agent(), self.root.join("log"), self.run()] {
-            std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+            make_private(&dir)?;
         }
         Ok(())
     }
@@ -141,6 +149,19 @@ impl StateDir {
     }
 }
 
+/// Makes a directory that only its owner can look into, or makes one so.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make_private(dir: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE)
+        .create(dir)
+        .and_then(|()| std::fs::set_permissions(dir, Permissions::from_mode(PRIVATE)))
+        .with_context(|| format!("cannot make {}", dir.display()))
+}
+
 fn is_empty(dir: &Path) -> bool {
     std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
@@ -158,7 +179,13 @@ mod tests {
         std::fs::write(dir.path().join("log/syslog"), "theirs").unwrap();
         let told = state.prepare().unwrap_err().to_string();
         assert!(told.starts_with(&format!("{}/log is in use and no `up` made it", dir.path().display())), "{told}");
-        let record = Record { bin_dir: "/b".into(), store: Store::Etcd, is_engine_ours: true, engine_traces: vec![] };
+        let record = Record {
+            bin_dir: "/b".into(),
+            store: Store::Etcd,
+            is_engine_ours: true,
+            engine_traces: vec![],
+            has_sample: false,
+        };
         state.write_record(&record).unwrap();
         state.prepare().expect("with a record, it is the cluster's own");
     }
@@ -169,10 +196,38 @@ mod tests {
         let state = StateDir::new(dir.path()).unwrap();
         assert_eq!(state.record().unwrap(), None);
         state.prepare().unwrap();
-        let record =
-            Record { bin_dir: "/b".into(), store: Store::Etcd, is_engine_ours: true, engine_traces: vec!["/t".into()] };
+        let record = Record {
+            bin_dir: "/b".into(),
+            store: Store::Etcd,
+            is_engine_ours: true,
+            engine_traces: vec!["/t".into()],
+            has_sample: true,
+        };
         state.write_record(&record).unwrap();
         assert_eq!(state.record().unwrap(), Some(record));
+    }
+
+    #[test]
+    fn the_record_of_an_earlier_version_is_understood() {
+        let text = r#"{"bin_dir": "/b", "store": "embedded", "is_engine_ours": true, "engine_traces": []}"#;
+        let record: Record = serde_json::from_str(text).unwrap();
+        assert!(record.is_engine_ours && !record.has_sample);
+    }
+
+    #[test]
+    fn a_clusters_directories_are_open_to_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(&dir.path().join("new")).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        state.prepare().unwrap();
+        std::fs::set_permissions(state.server(), Permissions::from_mode(0o755)).unwrap();
+        let text = r#"{"bin_dir": "/b", "store": "etcd", "is_engine_ours": false, "engine_traces": []}"#;
+        state.write_record(&serde_json::from_str(text).unwrap()).unwrap();
+        state.prepare().expect("a second time");
+        assert_eq!(mode(state.root()), 0o700);
+        for dir in state.contents() {
+            assert_eq!(mode(&dir), 0o700, "{}", dir.display());
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `cargo xtask up`: from a checkout to a running cluster with a sample on it.
 //!
-//! Every piece is started only when it is not there, so a second `up` mends what died and otherwise changes nothing.
+//! Every piece is started only when it is not there, so a second `up` mends what died and otherwise changes nothing: what
+//! runs on the cluster is its user's, the sample included.
 
 use std::path::Path;
 use std::time::Instant;
@@ -20,23 +21,56 @@ use crate::{build, setup};
 pub(crate) fn run(workspace: &Workspace, state: &StateDir, store: Option<Store>, profile: Profile) -> Result<()> {
     setup::require_root("make pods' networks and load BPF programs")?;
     let store = choose_store(state, store)?;
-    let kubectl = Kubectl::new(state);
-    if is_running(state) && kubectl.is_ready() {
+    if is_running(state)? {
         println!("the cluster in {} is already running", state.root().display());
         print_next_steps(state);
         return Ok(());
     }
+    members::require_no_other(state)?;
     setup::run(workspace)?;
     build::all(workspace, profile)?;
     start(state, &workspace.bin_dir(profile), store)?;
     if images::ensure_hello(&workspace.hello(profile), state)? {
         println!("image      {}", images::HELLO);
     }
+    if needs_sample(state)? {
+        run_sample(workspace, state)?;
+    } else {
+        println!("running    the cluster is whole again; what runs on it is as you left it");
+    }
+    print_next_steps(state);
+    Ok(())
+}
+
+/// Whether nothing is to be done. Says what died of a cluster that was there.
+fn is_running(state: &StateDir) -> Result<bool> {
+    let Some(record) = state.record()? else { return Ok(false) };
+    let dead = members::dead(state, &record);
+    if !dead.is_empty() {
+        println!("mending    the cluster in {}: {} dead", state.root().display(), told(&dead));
+        return Ok(false);
+    }
+    Ok(Kubectl::new(state).is_ready() && members::is_node_ready(state)? && record.has_sample)
+}
+
+fn told(dead: &[&str]) -> String {
+    format!("{} {}", dead.join(", "), if dead.len() == 1 { "is" } else { "are" })
+}
+
+/// Whether the sample was never there; since it was, it is the user's to scale, change or delete.
+fn needs_sample(state: &StateDir) -> Result<bool> {
+    Ok(state.record()?.is_none_or(|record| !record.has_sample))
+}
+
+fn run_sample(workspace: &Workspace, state: &StateDir) -> Result<()> {
+    let kubectl = Kubectl::new(state);
     sample::apply(workspace, &kubectl)?;
     sample::await_rollout(&kubectl).map_err(|error| members::agent(state).explain(&error))?;
     println!("running    the sample of examples/hello.yaml");
     sample::show(&kubectl).map_err(|error| members::agent(state).explain(&error))?;
-    print_next_steps(state);
+    if let Some(record) = state.record()? {
+        state.write_record(&Record { has_sample: true, ..record })?;
+    }
     Ok(())
 }
 
@@ -48,8 +82,11 @@ pub(crate) fn start(state: &StateDir, bin_dir: &Path, store: Store) -> Result<()
     members::require_no_other(state)?;
     state.prepare()?;
     let record = record(state, bin_dir, store)?;
-    if !engine::answers() {
+    if record.is_engine_ours && !engine::is_up(state) {
         step("dockerd", || engine::start(state))?;
+    }
+    if !record.is_engine_ours && !engine::answers() {
+        bail!("the Docker engine that this cluster runs on does not answer at {}: start it", engine::SOCKET);
     }
     if record.store == Store::Etcd && etcd::daemon(state).pid().is_none() {
         step("etcd", || etcd::start(state))?;
@@ -88,7 +125,8 @@ fn record(state: &StateDir, bin_dir: &Path, store: Store) -> Result<Record> {
     let record = Record {
         bin_dir: bin_dir.to_owned(),
         store,
-        is_engine_ours: earlier.as_ref().is_some_and(|earlier| earlier.is_engine_ours) || !engine::answers(),
+        is_engine_ours: earlier.as_ref().map_or_else(|| !engine::answers(), |earlier| earlier.is_engine_ours),
+        has_sample: earlier.as_ref().is_some_and(|earlier| earlier.has_sample),
         engine_traces: earlier.map_or_else(traces::absent, |earlier| earlier.engine_traces),
     };
     state.write_record(&record)?;
@@ -100,10 +138,6 @@ fn step(what: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
     act()?;
     println!("started    {what} ({:.1} s)", started.elapsed().as_secs_f64());
     Ok(())
-}
-
-fn is_running(state: &StateDir) -> bool {
-    [members::server(state), members::agent(state)].iter().all(|daemon| daemon.pid().is_some())
 }
 
 fn print_next_steps(state: &StateDir) {
@@ -122,7 +156,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::new(dir.path()).unwrap();
         state.prepare().unwrap();
-        let record = Record { bin_dir: "/b".into(), store, is_engine_ours: false, engine_traces: Vec::new() };
+        let record =
+            Record { bin_dir: "/b".into(), store, is_engine_ours: false, engine_traces: Vec::new(), has_sample: false };
         state.write_record(&record).unwrap();
         (dir, state)
     }
@@ -152,5 +187,21 @@ mod tests {
         let state = StateDir::new(dir.path()).unwrap();
         assert_eq!(choose_store(&state, Some(Store::Etcd)).unwrap(), Store::Etcd);
         assert_eq!(choose_store(&state, None).unwrap(), Store::Embedded);
+    }
+
+    #[test]
+    fn a_mending_up_leaves_the_sample_as_its_user_left_it() {
+        let (dir, state) = cluster_with(Store::Embedded);
+        assert!(needs_sample(&state).unwrap(), "an up that failed before goes on");
+        let shown = Record { has_sample: true, ..state.record().unwrap().unwrap() };
+        state.write_record(&shown).unwrap();
+        let record = record(&state, dir.path(), Store::Embedded).unwrap();
+        assert!(record.has_sample && !needs_sample(&state).unwrap());
+    }
+
+    #[test]
+    fn what_died_is_named() {
+        assert_eq!(told(&["dockerd"]), "dockerd is");
+        assert_eq!(told(&["dockerd", "etcd"]), "dockerd, etcd are");
     }
 }
