@@ -21,7 +21,7 @@ fn required(kind: &str, terms: &[Value]) -> Value {
     json!({ "spec": { "affinity": { kind: { "requiredDuringSchedulingIgnoredDuringExecution": terms } } } })
 }
 
-fn preferred(kind: &str, weight: i64, term: Value) -> Value {
+fn preferred(kind: &str, weight: i64, term: &Value) -> Value {
     json!({ "spec": { "affinity": { kind: { "preferredDuringSchedulingIgnoredDuringExecution":
         [{ "weight": weight, "podAffinityTerm": term }] } } } })
 }
@@ -129,20 +129,20 @@ fn neighbours_are_of_the_named_namespaces_or_of_the_pods_own() {
 #[test]
 fn a_term_without_a_selector_selects_nothing() {
     let term = json!({ "topologyKey": HOST });
-    assert!(choose(&nodes(), &[db_on("a")], &pod("p", &required("podAffinity", &[term.clone()]))).is_err());
+    assert!(choose(&nodes(), &[db_on("a")], &pod("p", &required("podAffinity", std::slice::from_ref(&term)))).is_err());
     assert_eq!(choose(&nodes()[..1], &[db_on("a")], &pod("p", &required("podAntiAffinity", &[term]))), Ok("a".into()));
 }
 
 #[test]
 fn liked_and_disliked_neighbours_decide_between_nodes() {
     let db = [db_on("b")];
-    assert_eq!(choose(&nodes(), &db, &pod("p", &preferred("podAffinity", 1, near(HOST, "db")))), Ok("b".into()));
-    assert_eq!(choose(&nodes(), &db, &pod("p", &preferred("podAntiAffinity", 1, near(ZONE, "db")))), Ok("c".into()));
+    assert_eq!(choose(&nodes(), &db, &pod("p", &preferred("podAffinity", 1, &near(HOST, "db")))), Ok("b".into()));
+    assert_eq!(choose(&nodes(), &db, &pod("p", &preferred("podAntiAffinity", 1, &near(ZONE, "db")))), Ok("c".into()));
     assert_eq!(choose(&nodes(), &db, &pod("p", &json!({}))), Ok("a".into()), "of equals the first");
     // It goes both ways.
     let likes = |fields: Value| [pod("db", &app(on("b", fields), "db"))];
     let plain = pod("p", &json!({}));
-    assert_eq!(choose(&nodes(), &likes(preferred("podAffinity", 5, near(HOST, "web"))), &plain), Ok("b".into()));
-    assert_eq!(choose(&nodes(), &likes(preferred("podAntiAffinity", 5, near(ZONE, "web"))), &plain), Ok("c".into()));
+    assert_eq!(choose(&nodes(), &likes(preferred("podAffinity", 5, &near(HOST, "web"))), &plain), Ok("b".into()));
+    assert_eq!(choose(&nodes(), &likes(preferred("podAntiAffinity", 5, &near(ZONE, "web"))), &plain), Ok("c".into()));
     assert_eq!(choose(&nodes(), &likes(required("podAffinity", &[near(HOST, "web")])), &plain), Ok("b".into()));
 }

@@ -26,10 +26,10 @@ fn zone(name: &str, zone: &str) -> Arc<Node> {
     node(name, &json!({ "metadata": { "labels": { "zone": zone } } }))
 }
 
-fn spreading(constraint: Value) -> Arc<Pod> {
+fn spreading(constraint: &Value) -> Arc<Pod> {
     let mut all = json!({ "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
                           "labelSelector": { "matchLabels": { "app": "web" } } });
-    json_patch::merge(&mut all, &constraint);
+    json_patch::merge(&mut all, constraint);
     pod("p", &json!({ "spec": { "topologySpreadConstraints": [all] } }))
 }
 
@@ -37,10 +37,10 @@ fn spreading(constraint: Value) -> Arc<Pod> {
 fn fewer_domains_than_asked_for_count_as_empty_ones() {
     let nodes = [zone("a", "1"), zone("b", "2")];
     let here = [pod("x", &on("a", json!({}))), pod("y", &on("b", json!({})))];
-    assert!(choose(&nodes, &here, &spreading(json!({ "minDomains": 2 }))).is_ok());
-    let message = choose(&nodes, &here, &spreading(json!({ "minDomains": 3 }))).unwrap_err();
+    assert!(choose(&nodes, &here, &spreading(&json!({ "minDomains": 2 }))).is_ok());
+    let message = choose(&nodes, &here, &spreading(&json!({ "minDomains": 3 }))).unwrap_err();
     assert!(message.contains("2 node(s) didn't match pod topology spread constraints."), "{message}");
-    assert!(choose(&nodes, &here, &spreading(json!({ "minDomains": 3, "maxSkew": 2 }))).is_ok());
+    assert!(choose(&nodes, &here, &spreading(&json!({ "minDomains": 3, "maxSkew": 2 }))).is_ok());
 }
 
 #[test]
@@ -52,8 +52,8 @@ fn tainted_nodes_are_domains_unless_taints_are_honored() {
     );
     let nodes = [zone("a", "1"), tainted];
     let here = [pod("x", &on("a", json!({})))];
-    assert!(choose(&nodes, &here, &spreading(json!({}))).is_err(), "the other zone is empty");
-    assert_eq!(choose(&nodes, &here, &spreading(json!({ "nodeTaintsPolicy": "Honor" }))), Ok("a".into()));
+    assert!(choose(&nodes, &here, &spreading(&json!({}))).is_err(), "the other zone is empty");
+    assert_eq!(choose(&nodes, &here, &spreading(&json!({ "nodeTaintsPolicy": "Honor" }))), Ok("a".into()));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn nodes_out_of_reach_are_no_domains_unless_affinity_is_ignored() {
     let nodes = [node("a", &json!({ "metadata": { "labels": { "zone": "1", "disk": "ssd" } } })), zone("b", "2")];
     let here = [pod("x", &on("a", json!({})))];
     let selecting = |constraint: Value| {
-        let mut pod = (*spreading(constraint)).clone();
+        let mut pod = (*spreading(&constraint)).clone();
         pod.spec.as_mut().unwrap().node_selector = Some([("disk".to_owned(), "ssd".to_owned())].into());
         pod
     };
@@ -76,10 +76,10 @@ fn only_pods_with_the_same_values_of_match_label_keys_are_spread_together() {
         pod(name, &on(node, json!({ "metadata": { "labels": { "hash": hash } } })))
     };
     let here = [of("x", "b", "old"), of("y", "b", "old"), of("z", "a", "new")];
-    let mut incoming = (*spreading(json!({ "matchLabelKeys": ["hash"] }))).clone();
+    let mut incoming = (*spreading(&json!({ "matchLabelKeys": ["hash"] }))).clone();
     incoming.metadata.labels.get_or_insert_default().insert("hash".to_owned(), "new".to_owned());
     assert_eq!(choose(&nodes, &here, &incoming), Ok("b".into()));
-    assert_eq!(choose(&nodes, &here, &spreading(json!({}))), Ok("a".into()));
+    assert_eq!(choose(&nodes, &here, &spreading(&json!({}))), Ok("a".into()));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn m7_soft_constraints_draw_pods_into_emptier_domains() {
     let soft = |fields: Value| {
         let mut all = json!({ "whenUnsatisfiable": "ScheduleAnyway" });
         json_patch::merge(&mut all, &fields);
-        spreading(all)
+        spreading(&all)
     };
     // The zone counts as a whole: b is empty, but its zone is not.
     let nodes = [zone("a", "1"), zone("b", "1"), zone("c", "2")];

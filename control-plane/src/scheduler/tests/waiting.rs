@@ -67,7 +67,7 @@ fn names(keys: Vec<Key>) -> Vec<String> {
     names.into_iter().collect()
 }
 
-fn tainted(taints: Value) -> Arc<Node> {
+fn tainted(taints: &Value) -> Arc<Node> {
     node("n", &json!({ "spec": { "taints": taints } }))
 }
 
@@ -124,7 +124,7 @@ fn m6_the_reason_is_told_when_it_is_news_and_rarely_again() {
     }
     scene.now += Duration::from_secs(100);
     assert!(scene.fails(&late), "five minutes have passed");
-    scene.set_node(&tainted(json!([{ "key": "gpu", "effect": "NoSchedule" }])));
+    scene.set_node(&tainted(&json!([{ "key": "gpu", "effect": "NoSchedule" }])));
     scene.now += Duration::from_secs(10);
     assert!(scene.fails(&late), "another reason");
 }
@@ -170,9 +170,9 @@ fn room_helps_those_who_fit_into_it() {
 #[test]
 fn room_helps_also_where_something_else_was_in_the_way_before() {
     let pods = [pod("busy", &on("n", asks("2", "1Gi"))), pod("late", &asks("1", "1Gi"))];
-    let mut scene = Scene::new(&[tainted(json!([{ "key": "gpu", "effect": "NoSchedule" }]))], &pods);
+    let mut scene = Scene::new(&[tainted(&json!([{ "key": "gpu", "effect": "NoSchedule" }]))], &pods);
     assert!(scene.fails(&pods[1]), "for the taint, which is looked at first");
-    assert_eq!(scene.set_node(&tainted(json!(null))), NOBODY, "the node is full");
+    assert_eq!(scene.set_node(&tainted(&json!(null))), NOBODY, "the node is full");
     assert_eq!(scene.change_pod("busy", None), ["late"]);
 }
 
@@ -182,10 +182,10 @@ fn a_node_that_gets_ready_helps_those_who_could_go_there() {
     let (late, early) = (pod("late", &json!({})), pod("early", &json!({})));
     let mut scene = Scene::new(&[], &[late.clone(), early.clone()]);
     scene.fails(&early);
-    assert_eq!(scene.set_node(&tainted(not_ready)), ["early"], "there was no node at all");
+    assert_eq!(scene.set_node(&tainted(&not_ready)), ["early"], "there was no node at all");
     scene.fails(&late);
     assert_eq!(scene.change_node("n", None), NOBODY);
-    assert_eq!(scene.set_node(&tainted(json!(null))), ["early", "late"]);
+    assert_eq!(scene.set_node(&tainted(&json!(null))), ["early", "late"]);
 }
 
 #[test]
