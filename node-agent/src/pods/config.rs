@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use futures::StreamExt;
@@ -23,6 +24,11 @@ use super::{
 
 /// The version of an object; none when there is no such object.
 type Version = Option<String>;
+
+/// The first pause before the same difference is told again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// No such pause is longer.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// The watches of a node.
 pub struct Watches {
@@ -87,6 +93,58 @@ pub struct Shown {
 struct Compared {
     shown: Option<Version>,
     latest: Option<Version>,
+    /// The difference that was told last when it was shown, and how often it came again.
+    told: Option<(Version, Version)>,
+    repeated: u32,
+}
+
+/// When a difference should be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tell {
+    Now,
+    After(Duration),
+}
+
+impl Compared {
+    fn learn(&mut self, version: Version) -> Option<Tell> {
+        self.latest = Some(version);
+        // What only an environment shows is looked up when a container starts; one may wait for it.
+        self.differs().then_some(Tell::Now)
+    }
+
+    /// A second look that found the same is no news: what it is behind may stay behind for long.
+    fn show(&mut self, version: Version) -> Option<Tell> {
+        self.shown = Some(version.clone());
+        if !self.differs() {
+            (self.told, self.repeated) = (None, 0);
+            return None;
+        }
+        let difference = (self.latest.clone().flatten(), version);
+        if self.told.as_ref() != Some(&difference) {
+            (self.told, self.repeated) = (Some(difference), 0);
+            return Some(Tell::Now);
+        }
+        let delay = AGAIN.saturating_mul(1 << self.repeated.min(16)).min(LONGEST);
+        self.repeated += 1;
+        Some(Tell::After(delay))
+    }
+
+    /// Whether there is something else than what is shown. A watch may be late: what it says is
+    /// news only when it is newer than what was read.
+    fn differs(&self) -> bool {
+        match (&self.latest, &self.shown) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(latest), Some(shown)) => match (number(latest), number(shown)) {
+                (Some(latest), Some(shown)) => latest > shown,
+                _ => latest != shown,
+            },
+        }
+    }
+}
+
+fn number(version: &Version) -> Option<u64> {
+    version.as_deref()?.parse().ok()
 }
 
 impl Shown {
@@ -103,23 +161,30 @@ impl Shown {
                 Reference::Secret(name) => found.secrets.get(name).map(|object| &object.metadata),
             };
             let version = meta.and_then(|meta| meta.resource_version.clone());
-            self.compare(reference, |compared| compared.shown = Some(version));
+            let tell = self.versions().entry(reference).or_default().show(version);
+            self.tell(tell);
         }
     }
 
     /// This is the object now.
     fn learn(&self, reference: &Reference, version: Version) {
-        self.compare(reference.clone(), |compared| compared.latest = Some(version));
+        let tell = self.versions().entry(reference.clone()).or_default().learn(version);
+        self.tell(tell);
     }
 
-    fn compare(&self, reference: Reference, set: impl FnOnce(&mut Compared)) {
-        let mut versions = self.versions();
-        let compared = versions.entry(reference).or_default();
-        set(compared);
-        // What only an environment shows is looked up when a container starts; one may wait for it.
-        if compared.latest.is_some() && compared.latest != compared.shown {
-            // The worker may be gone.
-            let _ = self.refresh.send(Message::Refreshed);
+    fn tell(&self, tell: Option<Tell>) {
+        match tell {
+            None => {}
+            Some(Tell::Now) => drop(self.refresh.send(Message::Refreshed)),
+            Some(Tell::After(delay)) => {
+                // It must not keep the worker's channel open.
+                let refresh = self.refresh.downgrade();
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    // The worker may be gone.
+                    refresh.upgrade().map(|refresh| refresh.send(Message::Refreshed))
+                });
+            }
         }
     }
 
