@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SecurityContext, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SecurityContext, Volume, VolumeMount};
 
 use super::{
     env::{Environment, expand},
@@ -12,7 +12,7 @@ use super::{
     pod::{self, PodExt},
     resources::{self, Allocatable},
     runtime::{ContainerSpec, Image, Mount, Propagation, Security},
-    volumes,
+    volumes::{self, SubPath},
 };
 
 /// Default of `terminationMessagePath`.
@@ -33,11 +33,20 @@ pub struct Circumstances<'a> {
     pub node: Allocatable,
 }
 
+/// A container, and what must be mounted before it is created.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// For the runtime.
+    pub spec: ContainerSpec,
+    /// Parts of volumes, whose places the specification mounts.
+    pub sub_paths: Vec<SubPath>,
+}
+
 /// The specification of one container.
 ///
 /// # Errors
 /// `CreateContainerConfigError` when the definition cannot be fulfilled.
-pub fn build(pod: &Pod, container: &Container, with: Circumstances<'_>) -> Result<ContainerSpec, Failure> {
+pub fn build(pod: &Pod, container: &Container, with: Circumstances<'_>) -> Result<Built, Failure> {
     let spec = PodExt::spec(pod);
     let variables = with.environment.map();
     let expand_all = |words: &Option<Vec<String>>| -> Vec<String> {
@@ -45,7 +54,7 @@ pub fn build(pod: &Pod, container: &Container, with: Circumstances<'_>) -> Resul
     };
     let termination_path =
         container.termination_message_path.clone().filter(|path| !path.is_empty()).unwrap_or(TERMINATION_PATH.into());
-    let mut mounts = volume_mounts(pod, container, &variables, with.paths)?;
+    let (mut mounts, sub_paths) = volume_mounts(pod, container, &variables, with.paths)?;
     let message = with.paths.termination_message(&container.name, with.attempt);
     mounts.push(bind(&message, &termination_path));
     for (file, target) in [(with.paths.hosts(), "/etc/hosts"), (with.paths.resolv_conf(), "/etc/resolv.conf")] {
@@ -54,7 +63,7 @@ pub fn build(pod: &Pod, container: &Container, with: Circumstances<'_>) -> Resul
             mounts.push(bind(&file, target));
         }
     }
-    Ok(ContainerSpec {
+    let spec = ContainerSpec {
         name: container.name.clone(),
         attempt: with.attempt,
         hash: pod::hash(container),
@@ -72,7 +81,8 @@ pub fn build(pod: &Pod, container: &Container, with: Circumstances<'_>) -> Resul
         share_pid: spec.share_process_namespace == Some(true),
         host: pod.host_namespaces(),
         termination_path,
-    })
+    };
+    Ok(Built { spec, sub_paths })
 }
 
 fn bind(source: &Path, target: &str) -> Mount {
@@ -89,46 +99,51 @@ fn volume_mounts(
     container: &Container,
     variables: &BTreeMap<&str, &str>,
     paths: &PodPaths,
-) -> Result<Vec<Mount>, Failure> {
-    container.volume_mounts.iter().flatten().map(|mount| volume_mount(pod, mount, variables, paths)).collect()
+) -> Result<(Vec<Mount>, Vec<SubPath>), Failure> {
+    let (mut mounts, mut sub_paths) = (Vec::new(), Vec::new());
+    for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
+        let volume = PodExt::spec(pod).volumes.iter().flatten().find(|volume| volume.name == mount.name);
+        let volume = volume.ok_or_else(|| refuse(format!("volume \"{}\" not found", mount.name)))?;
+        let mut source = volumes::path(volume, paths);
+        if let Some(relative) = sub_path(mount, variables)? {
+            let place = paths.sub_path(&volume.name, &container.name, index);
+            sub_paths.push(SubPath { root: source, relative: relative.into(), place: place.clone() });
+            source = place;
+        }
+        mounts.push(volume_mount(volume, mount, &source));
+    }
+    Ok((mounts, sub_paths))
 }
 
-fn volume_mount(
-    pod: &Pod,
-    mount: &VolumeMount,
-    variables: &BTreeMap<&str, &str>,
-    paths: &PodPaths,
-) -> Result<Mount, Failure> {
-    let refuse = |message: String| Failure::new("CreateContainerConfigError", message);
-    let volume = PodExt::spec(pod)
-        .volumes
-        .iter()
-        .flatten()
-        .find(|volume| volume.name == mount.name)
-        .ok_or_else(|| refuse(format!("volume \"{}\" not found", mount.name)))?;
-    let mut source = volumes::path(volume, paths);
-    let sub_path = match (&mount.sub_path_expr, &mount.sub_path) {
+fn refuse(message: String) -> Failure {
+    Failure::new("CreateContainerConfigError", message)
+}
+
+/// The part of the volume that is mounted, when it is not the whole.
+fn sub_path(mount: &VolumeMount, variables: &BTreeMap<&str, &str>) -> Result<Option<String>, Failure> {
+    let path = match (&mount.sub_path_expr, &mount.sub_path) {
         (Some(expression), _) if !expression.is_empty() => {
             let expanded = expand(expression, variables);
             if expanded.contains("$(") {
                 return Err(refuse(format!("missing value for \"{expression}\" in volume mount \"{}\"", mount.name)));
             }
-            Some(expanded)
+            expanded
         }
-        (_, Some(path)) if !path.is_empty() => Some(path.clone()),
-        _ => None,
+        (_, Some(path)) if !path.is_empty() => path.clone(),
+        _ => return Ok(None),
     };
-    if let Some(sub_path) = sub_path {
-        if sub_path.starts_with('/') || sub_path.split('/').any(|part| part == "..") {
-            return Err(refuse(format!("invalid subPath \"{sub_path}\" in volume mount \"{}\"", mount.name)));
-        }
-        source = source.join(sub_path);
+    if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+        return Err(refuse(format!("invalid subPath \"{path}\" in volume mount \"{}\"", mount.name)));
     }
+    Ok(Some(path))
+}
+
+fn volume_mount(volume: &Volume, mount: &VolumeMount, source: &Path) -> Mount {
     let projected = volume.config_map.is_some()
         || volume.secret.is_some()
         || volume.downward_api.is_some()
         || volume.projected.is_some();
-    Ok(Mount {
+    Mount {
         source: source.to_string_lossy().into_owned(),
         target: absolute(&mount.mount_path),
         // Upstream, too, mounts what it projects read-only, whatever was asked.
@@ -138,7 +153,7 @@ fn volume_mount(
             Some("Bidirectional") => Propagation::Bidirectional,
             _ => Propagation::Private,
         },
-    })
+    }
 }
 
 fn absolute(path: &str) -> String {

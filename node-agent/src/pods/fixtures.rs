@@ -155,6 +155,13 @@ impl FakeNode {
     }
 }
 
+impl Drop for FakeNode {
+    fn drop(&mut self) {
+        // Pods that were not removed have their volumes mounted.
+        let _ = super::volumes::mounts::unmount_below(self.path());
+    }
+}
+
 /// Waits until `look` holds, on a machine that may be busy.
 #[track_caller]
 pub(super) fn eventually(what: &str, mut look: impl FnMut() -> bool) -> impl Future<Output = ()> {

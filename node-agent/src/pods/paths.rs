@@ -64,9 +64,9 @@ impl PodPaths {
         self.dir.join("volumes").join(format!("kubernetes.io~{plugin}")).join(name)
     }
 
-    /// Directory of all volumes.
-    pub fn volumes(&self) -> PathBuf {
-        self.dir.join("volumes")
+    /// Where a container's mount of a part of a volume is mounted for the engine.
+    pub fn sub_path(&self, volume: &str, container: &str, mount: usize) -> PathBuf {
+        self.dir.join("volume-subpaths").join(volume).join(container).join(mount.to_string())
     }
 
     /// Where a container leaves its termination message.

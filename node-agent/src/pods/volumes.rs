@@ -4,7 +4,9 @@
 //! Everything may be repeated: what is right already stays untouched.
 
 mod atomic;
+pub(crate) mod mounts;
 mod payload;
+mod sub_path;
 
 use std::{
     fs, io,
@@ -16,7 +18,10 @@ use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod
 use nix::mount::{MsFlags, mount};
 
 use self::payload::Payload;
-pub use self::payload::{Tokens, references};
+pub use self::{
+    payload::{Tokens, references},
+    sub_path::SubPath,
+};
 use super::{downward::Downward, env::Found, paths::PodPaths, pod::PodExt, resources};
 
 /// Why a volume is not there.
@@ -93,61 +98,41 @@ pub fn prepare(
     Ok(())
 }
 
-/// The place of a `subPath` below the volume at `root`: made when it is not there, and never
-/// outside, wherever links that a container left may point. Blocking.
-///
-/// # Errors
-/// When it lies outside or cannot be made.
-pub fn sub_path(root: &Path, full: &Path) -> io::Result<PathBuf> {
-    let root = root.canonicalize()?;
-    let below = |path: &Path| -> io::Result<PathBuf> {
-        let real = path.canonicalize()?;
-        let outside =
-            || io::Error::other(format!("subpath {} is not within volume path {}", real.display(), root.display()));
-        if real.starts_with(&root) { Ok(real) } else { Err(outside()) }
-    };
-    if !full.exists() {
-        // What exists of the way must be inside before anything is made at its end.
-        let known = full.ancestors().find(|path| path.exists()).unwrap_or(&root);
-        below(known)?;
-        fs::create_dir_all(full)?;
-    }
-    below(full)
-}
-
 /// Removes a pod's directory with its volumes. Blocking.
 ///
 /// # Errors
 /// When something cannot be unmounted or removed.
 pub fn remove(paths: &PodPaths) -> io::Result<()> {
-    let below = paths.volumes();
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let points: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(4)).collect();
-    for point in points.into_iter().rev().filter(|point| Path::new(point).starts_with(&below)) {
-        nix::mount::umount2(point, nix::mount::MntFlags::MNT_DETACH)?;
-    }
-    match fs::remove_dir_all(paths.dir()) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+    mounts::unmount_below(paths.dir())?;
+    mounts::remove_tree(paths.dir())
 }
 
+/// A new directory shows up with its mode and group, or not at all.
 fn empty_dir(source: &EmptyDirVolumeSource, dir: &Path, group: Option<u32>) -> io::Result<()> {
-    let is_new = !dir.exists();
-    fs::create_dir_all(dir)?;
-    if source.medium.as_deref() == Some("Memory") && !is_mounted(dir)? {
+    let mode = if group.is_some() { 0o2777 } else { 0o777 };
+    if source.medium.as_deref() == Some("Memory") {
+        fs::create_dir_all(dir)?;
+        if is_mounted(dir)? {
+            return Ok(());
+        }
         let limit = source.size_limit.as_ref().and_then(|limit| resources::units(&limit.0)).filter(|limit| *limit > 0);
-        let options = limit.map(|limit| format!("size={limit}"));
-        mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), options.as_deref())?;
-    } else if !is_new {
+        let options = [
+            Some(format!("mode={mode:o}")),
+            group.map(|group| format!("gid={group}")),
+            limit.map(|limit| format!("size={limit}")),
+        ];
+        let options = options.into_iter().flatten().collect::<Vec<_>>().join(",");
+        return Ok(mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))?);
+    }
+    if dir.exists() {
         return Ok(());
     }
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o777))?;
-    if let Some(group) = group {
-        std::os::unix::fs::chown(dir, None, Some(group))?;
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o2777))?;
-    }
-    Ok(())
+    // No volume's name begins so.
+    let new = dir.with_file_name(format!("..{}", dir.file_name().unwrap_or_default().display()));
+    fs::create_dir_all(&new)?;
+    std::os::unix::fs::chown(&new, None, group)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(mode))?;
+    fs::rename(new, dir)
 }
 
 /// Whether a file system of its own is there.
@@ -160,19 +145,23 @@ fn is_mounted(dir: &Path) -> io::Result<bool> {
 fn host_path(source: &HostPathVolumeSource) -> Result<(), String> {
     let path = Path::new(&source.path);
     let kind = fs::metadata(path).ok().map(|meta| meta.file_type());
-    let wrong = |what: &str| Err(format!("hostPath type check failed: {} is not a {what}", source.path));
-    match (source.type_.as_deref().unwrap_or_default(), kind) {
-        ("", Some(_)) | ("DirectoryOrCreate" | "FileOrCreate", Some(_)) => Ok(()),
+    let wanted = source.type_.as_deref().unwrap_or_default();
+    match (wanted, &kind) {
         // Docker would refuse a source that does not exist; upstream leaves a directory, too.
-        ("" | "DirectoryOrCreate", None) => fs::create_dir_all(path).map_err(|error| error.to_string()),
-        ("FileOrCreate", None) => fs::File::create(path).map(drop).map_err(|error| error.to_string()),
-        ("Directory", kind) if !kind.is_some_and(|kind| kind.is_dir()) => wrong("directory"),
-        ("File", kind) if !kind.is_some_and(|kind| kind.is_file()) => wrong("file"),
-        ("Socket", kind) if !kind.is_some_and(|kind| kind.is_socket()) => wrong("socket file"),
-        ("CharDevice", kind) if !kind.is_some_and(|kind| kind.is_char_device()) => wrong("character device"),
-        ("BlockDevice", kind) if !kind.is_some_and(|kind| kind.is_block_device()) => wrong("block device"),
-        _ => Ok(()),
+        ("" | "DirectoryOrCreate", None) => return fs::create_dir_all(path).map_err(|error| error.to_string()),
+        ("FileOrCreate", None) => return fs::File::create(path).map(drop).map_err(|error| error.to_string()),
+        _ => {}
     }
+    let is = |test: fn(&fs::FileType) -> bool| kind.as_ref().is_some_and(test);
+    let (fits, what) = match wanted {
+        "Directory" | "DirectoryOrCreate" => (is(fs::FileType::is_dir), "directory"),
+        "File" | "FileOrCreate" => (is(fs::FileType::is_file), "file"),
+        "Socket" => (is(FileTypeExt::is_socket), "socket file"),
+        "CharDevice" => (is(FileTypeExt::is_char_device), "character device"),
+        "BlockDevice" => (is(FileTypeExt::is_block_device), "block device"),
+        _ => return Ok(()),
+    };
+    if fits { Ok(()) } else { Err(format!("hostPath type check failed: {} is not a {what}", source.path)) }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Circumstances, build};
+use super::{Built, Circumstances, build};
 use crate::pods::{
     env::Environment,
     fixtures::{self, NODE, container, with},
@@ -18,7 +18,7 @@ fn paths() -> PodPaths {
     Paths::new(Path::new("/state")).pod("u")
 }
 
-fn built_on(image: &Image, spec: Value) -> Result<ContainerSpec, Failure> {
+fn all_built_on(image: &Image, spec: Value) -> Result<Built, Failure> {
     let pod = fixtures::pod(spec);
     let environment = Environment {
         variables: vec![("NAME".to_owned(), "value".to_owned()), ("DIR".to_owned(), "sub".to_owned())],
@@ -26,6 +26,10 @@ fn built_on(image: &Image, spec: Value) -> Result<ContainerSpec, Failure> {
     };
     let with = Circumstances { attempt: 2, image, environment: &environment, paths: &paths(), node: NODE };
     build(&pod, &PodExt::spec(&pod).containers[0], with)
+}
+
+fn built_on(image: &Image, spec: Value) -> Result<ContainerSpec, Failure> {
+    all_built_on(image, spec).map(|built| built.spec)
 }
 
 fn built(spec: Value) -> Result<ContainerSpec, Failure> {
@@ -83,10 +87,15 @@ fn volumes_are_mounted_where_they_lie() {
         { "name": "node", "hostPath": { "path": "/srv" } },
         { "name": "config", "configMap": { "name": "c" } },
     ]);
-    let mounts = built(spec).expect("a specification").mounts;
-    let volumes = "/state/pods/u/volumes";
-    assert_eq!(mounts[0].source, format!("{volumes}/kubernetes.io~empty-dir/scratch/a/b"));
-    assert_eq!((mounts[1].source.ends_with("/scratch/sub"), mounts[1].target.as_str()), (true, "/relative"));
+    let Built { spec, sub_paths } = all_built_on(&fake::image("i"), spec).expect("a specification");
+    let mounts = spec.mounts;
+    let parts: Vec<_> = sub_paths.iter().map(|part| (part.relative.as_path(), part.place.to_string_lossy())).collect();
+    let places = "/state/pods/u/volume-subpaths/scratch/app";
+    let expected = [(Path::new("a/b"), format!("{places}/0").into()), (Path::new("sub"), format!("{places}/1").into())];
+    assert_eq!(parts, expected, "no container can change them");
+    assert!(sub_paths[0].root.ends_with("volumes/kubernetes.io~empty-dir/scratch"));
+    assert_eq!((mounts[0].source.as_str(), mounts[1].source.as_str()), (&*parts[0].1, &*parts[1].1));
+    assert_eq!(mounts[1].target, "/relative");
     assert_eq!((mounts[2].source.as_str(), mounts[2].read_only), ("/srv", true));
     assert_eq!(mounts[2].propagation, Propagation::HostToContainer);
     assert!(mounts[3].read_only, "what is projected is never written to");

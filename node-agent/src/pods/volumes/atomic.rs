@@ -7,7 +7,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     os::unix::fs::{PermissionsExt, chown, symlink},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::payload::Payload;
@@ -19,12 +19,22 @@ const NEXT: &str = "..data_tmp";
 pub(super) fn write(dir: &Path, payload: &Payload, group: Option<u32>) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
-    let current = fs::read_link(dir.join(CURRENT)).ok();
-    if let Some(current) = &current
-        && shows(&dir.join(current), payload)
-    {
-        return Ok(());
+    let current = current(dir);
+    if current.as_ref().is_none_or(|current| !shows(&dir.join(current), payload)) {
+        make_current(dir, payload, group)?;
     }
+    // Also when nothing changed: an agent may have ended before it came here.
+    link_names(dir, payload)?;
+    remove_others(dir)
+}
+
+/// The directory with the files that are shown.
+fn current(dir: &Path) -> Option<PathBuf> {
+    fs::read_link(dir.join(CURRENT)).ok()
+}
+
+/// Writes a version and shows it.
+fn make_current(dir: &Path, payload: &Payload, group: Option<u32>) -> io::Result<()> {
     let version = format!("..{}", uuid::Uuid::new_v4().simple());
     let fresh = dir.join(&version);
     fs::create_dir(&fresh)?;
@@ -47,12 +57,21 @@ pub(super) fn write(dir: &Path, payload: &Payload, group: Option<u32>) -> io::Re
         _ => {}
     }
     symlink(&version, dir.join(NEXT))?;
-    fs::rename(dir.join(NEXT), dir.join(CURRENT))?;
-    link_names(dir, payload)?;
-    match current {
-        Some(current) => fs::remove_dir_all(dir.join(current)),
-        None => Ok(()),
+    fs::rename(dir.join(NEXT), dir.join(CURRENT))
+}
+
+/// Versions that are not shown: the one before, and those that were never finished.
+fn remove_others(dir: &Path) -> io::Result<()> {
+    let current = current(dir);
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_version = entry.file_type()?.is_dir() && name.as_encoded_bytes().starts_with(b"..");
+        if is_version && current.as_deref() != Some(Path::new(&name)) {
+            fs::remove_dir_all(entry.path())?;
+        }
     }
+    Ok(())
 }
 
 /// Whether a version holds exactly these files.
@@ -78,8 +97,9 @@ fn link_names(dir: &Path, payload: &Payload) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if !name.starts_with("..") && !names.contains(name.as_ref()) {
+        // What a sub-path made in the volume is not ours.
+        let is_ours = fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(CURRENT));
+        if is_ours && !names.contains(name.to_string_lossy().as_ref()) {
             fs::remove_file(entry.path())?;
         }
     }

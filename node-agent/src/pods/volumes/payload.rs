@@ -177,7 +177,9 @@ impl Payload {
     }
 
     fn put(&mut self, path: &str, content: Vec<u8>, mode: Option<i32>, default: Option<i32>) -> Result<(), String> {
-        if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty()) {
+        // Names that begin with two dots are the volume's own.
+        let leads_out = path.starts_with("..") || path.split('/').any(|part| part == ".." || part.is_empty());
+        if leads_out {
             return Err(format!("invalid path: {path}"));
         }
         let mode = mode.or(default).unwrap_or(DEFAULT_MODE);

@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::Ipv4Addr,
-    os::unix::fs::{MetadataExt, symlink},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use super::{
     Tokens, VolumeError, atomic, path,
+    mounts,
     payload::{File, Payload},
-    prepare, remove, sub_path,
+    prepare, remove,
 };
 use crate::pods::{
     downward::Downward,
@@ -64,6 +65,12 @@ impl Bed {
 
     fn refused(&self, volume: Value) -> String {
         self.prepare(&self.pod(volume)).expect_err("a refusal").to_string()
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        mounts::unmount_below(self.dir.path()).expect("nothing stays mounted");
     }
 }
 
@@ -155,11 +162,47 @@ fn files_change_with_their_object_and_stay_when_it_stays() {
     bed.found.config_maps.insert("config".to_owned(), serde_json::from_value(data).expect("a map"));
     bed.made(json!({ "configMap": { "name": "config" } }));
     assert_eq!(shown(&dir), [file("color", "red", 0o644), file("shape", "round", 0o644)]);
-    let versions = fs::read_dir(&dir)
-        .expect("a directory")
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    assert_eq!(versions.count(), 1, "old versions go");
+    assert_eq!(versions(&dir), 1, "old versions go");
+}
+
+/// How many versions lie in a volume, finished or not.
+fn versions(dir: &Path) -> usize {
+    let entries = fs::read_dir(dir).expect("a directory").flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).count()
+}
+
+#[test]
+fn an_agent_that_ended_while_it_wrote_leaves_nothing_half_done() {
+    let bed = Bed::new();
+    let volume = json!({ "configMap": { "name": "config" } });
+    let dir = bed.made(volume.clone());
+    // It ended before a name was linked, before the old version was removed, and in the middle of
+    // writing a new one.
+    fs::remove_file(dir.join("color")).expect("a link");
+    std::os::unix::fs::symlink("..data/gone", dir.join("gone")).expect("a link");
+    for left in ["..old", "..new/nested"] {
+        fs::create_dir_all(dir.join(left)).expect("a directory");
+        fs::write(dir.join(left).join("secret"), "x").expect("a file");
+    }
+    std::os::unix::fs::symlink("..new", dir.join("..data_tmp")).expect("a link");
+    bed.made(volume);
+    assert_eq!(
+        shown(&dir),
+        [file("color", "blue", 0o644), file("raw", "\0\u{1}", 0o644), file("size", "big", 0o644)]
+    );
+    assert_eq!(versions(&dir), 1, "nothing of the others is left");
+}
+
+#[test]
+fn what_a_sub_path_made_in_a_volume_does_not_hinder_a_change() {
+    let mut bed = Bed::new();
+    let dir = bed.made(json!({ "configMap": { "name": "config" } }));
+    fs::create_dir(dir.join("made")).expect("a directory");
+    let data = json!({ "data": { "color": "red" } });
+    bed.found.config_maps.insert("config".to_owned(), serde_json::from_value(data).expect("a map"));
+    bed.made(json!({ "configMap": { "name": "config" } }));
+    assert_eq!(fs::read_to_string(dir.join("color")).expect("a file"), "red");
+    assert!(dir.join("made").is_dir());
 }
 
 #[test]
@@ -230,6 +273,29 @@ fn scratch_space_is_everybodys_and_survives_an_agent() {
 }
 
 #[test]
+fn scratch_space_has_its_mode_from_the_first_moment() {
+    let bed = Bed::new();
+    let dir = bed.paths().volume("empty-dir", "v");
+    // An agent ended after it made the directory and before it gave it away.
+    let half = dir.with_file_name("..v");
+    fs::create_dir_all(&half).expect("a directory");
+    fs::set_permissions(&half, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("a mode");
+    let mut pod = bed.pod(json!({ "emptyDir": {} }));
+    let security = serde_json::from_value(json!({ "fsGroup": 1234 })).expect("a context");
+    pod.spec.as_mut().expect("a specification").security_context = Some(security);
+    assert_eq!(bed.prepare(&pod).expect("a volume"), dir);
+    let meta = fs::metadata(&dir).expect("a directory");
+    assert_eq!((meta.gid(), meta.mode() & 0o7777), (1234, 0o2777));
+    assert!(!half.exists());
+    let memory = bed.paths().volume("empty-dir", "m");
+    pod.spec.as_mut().expect("a specification").volumes =
+        serde_json::from_value(json!([{ "name": "m", "emptyDir": { "medium": "Memory" } }])).expect("volumes");
+    bed.prepare(&pod).expect("a volume");
+    let meta = fs::metadata(&memory).expect("a directory");
+    assert_eq!((meta.gid(), meta.mode() & 0o7777), (1234, 0o2777));
+}
+
+#[test]
 fn scratch_space_in_memory_has_its_size_and_goes_away() {
     let bed = Bed::new();
     let dir = bed.made(json!({ "emptyDir": { "medium": "Memory", "sizeLimit": "1Mi" } }));
@@ -258,20 +324,7 @@ fn paths_of_the_node_are_checked() {
     let refused = bed.refused(of("file", "Directory"));
     assert!(refused.contains("hostPath type check failed: ") && refused.ends_with("is not a directory"), "{refused}");
     assert!(bed.refused(of("none", "Socket")).contains("is not a socket file"));
-}
-
-#[test]
-fn a_sub_path_never_leads_out_of_its_volume() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let (root, outside) = (dir.path().join("volume"), dir.path().join("outside"));
-    fs::create_dir_all(&root).expect("a directory");
-    fs::create_dir_all(&outside).expect("a directory");
-    let made = sub_path(&root, &root.join("a/b")).expect("a place");
-    assert!(made.is_dir() && made.ends_with("volume/a/b"));
-    symlink("a", root.join("inside")).expect("a link");
-    assert!(sub_path(&root, &root.join("inside/b")).is_ok());
-    symlink(&outside, root.join("escape")).expect("a link");
-    let refused = sub_path(&root, &root.join("escape/new")).expect_err("a refusal").to_string();
-    assert!(refused.contains("is not within volume path"), "{refused}");
-    assert!(!outside.join("new").exists(), "and nothing was made there");
+    // What is there must be what would have been made.
+    assert!(bed.refused(of("file", "DirectoryOrCreate")).ends_with("is not a directory"));
+    assert!(bed.refused(of("new", "FileOrCreate")).ends_with("is not a file"));
 }

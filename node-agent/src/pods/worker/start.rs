@@ -4,7 +4,7 @@ use std::{
     fs, io,
     net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use k8s_openapi::api::core::v1::{Container, Pod};
@@ -19,7 +19,7 @@ use crate::pods::{
     message::{Done, Failure},
     pod::PodExt,
     runtime::{ContainerSpec, Image},
-    volumes,
+    volumes::SubPath,
 };
 
 const CONFIG_ERROR: &str = "CreateContainerConfigError";
@@ -101,8 +101,9 @@ impl Hands {
             paths: &self.paths,
             node: self.context.allocatable,
         };
-        let spec = container_spec::build(pod, container, with).map_err(|failure| refuse(failure.message))?;
-        self.write_files(pod, container, order, spec).await.map_err(refuse)
+        let built = container_spec::build(pod, container, with).map_err(|failure| refuse(failure.message))?;
+        self.write_files(pod, order, built.sub_paths).await.map_err(refuse)?;
+        Ok(built.spec)
     }
 
     async fn environment(
@@ -130,13 +131,7 @@ impl Hands {
     }
 
     /// The files that are mounted into every container, and the places of its sub-paths.
-    async fn write_files(
-        &self,
-        pod: &Pod,
-        container: &Container,
-        order: &Order,
-        mut spec: ContainerSpec,
-    ) -> Result<ContainerSpec, String> {
+    async fn write_files(&self, pod: &Pod, order: &Order, sub_paths: Vec<SubPath>) -> Result<(), String> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let hosts = if pod.host_namespaces().network {
             files::host_network_hosts(pod, &read("/etc/hosts"))
@@ -145,34 +140,17 @@ impl Hands {
         };
         let resolv_conf = files::resolv_conf(pod, &self.context.dns, &read("/etc/resolv.conf"));
         let message = self.paths.termination_message(&order.name, order.attempt);
-        let roots = volume_roots(pod, container, &self.paths);
         let paths = self.paths.clone();
-        let work = move || -> io::Result<ContainerSpec> {
+        let work = move || -> io::Result<()> {
             paths.make()?;
             write_if_changed(&paths.hosts(), &hosts)?;
             write_if_changed(&paths.resolv_conf(), &resolv_conf)?;
             write_empty(&message)?;
-            for (mount, root) in spec.mounts.iter_mut().zip(roots) {
-                if Path::new(&mount.source) != root {
-                    let place = volumes::sub_path(&root, Path::new(&mount.source))?;
-                    mount.source = place.to_string_lossy().into_owned();
-                }
-            }
-            Ok(spec)
+            sub_paths.iter().try_for_each(SubPath::bind)
         };
         let written = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
         written.map_err(|error| format!("failed to prepare the container's files: {error}"))
     }
-}
-
-/// Where the volumes of a container's mounts lie, in the order of its mounts.
-fn volume_roots(pod: &Pod, container: &Container, paths: &crate::pods::paths::PodPaths) -> Vec<PathBuf> {
-    let volumes = PodExt::spec(pod).volumes.as_deref().unwrap_or_default();
-    let mounts = container.volume_mounts.iter().flatten();
-    mounts
-        .filter_map(|mount| volumes.iter().find(|volume| volume.name == mount.name))
-        .map(|volume| volumes::path(volume, paths))
-        .collect()
 }
 
 /// In place: containers have the file itself mounted.

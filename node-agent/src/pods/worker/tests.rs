@@ -208,10 +208,16 @@ async fn sub_paths_are_made_and_mounted() {
     let mounts = json!([{ "name": "v", "mountPath": "/data", "subPath": "a/b" }]);
     bed.put("p", with(app(json!({ "volumeMounts": mounts })), json!({ "volumes": [{ "name": "v", "emptyDir": {} }] })));
     bed.ready("p").await;
-    let state = bed.node.runtime.state();
-    let (_, _, spec) = state.containers.values().next().expect("a container");
-    let source = std::path::Path::new(&spec.mounts[0].source);
-    assert!(source.is_dir() && source.ends_with("v/a/b"), "{}", source.display());
+    let source = {
+        let state = bed.node.runtime.state();
+        let (_, _, spec) = state.containers.values().next().expect("a container");
+        std::path::PathBuf::from(&spec.mounts[0].source)
+    };
+    let dir = bed.node.path().join("pods").join(bed.uid("p"));
+    std::fs::write(dir.join("volumes/kubernetes.io~empty-dir/v/a/b/file"), "x").expect("a file");
+    assert_eq!(std::fs::read_to_string(source.join("file")).expect("the same directory"), "x");
+    bed.server.remove("/api/v1/namespaces/default/pods/p");
+    eventually("nothing is left", || !dir.exists()).await;
 }
 
 #[tokio::test]
