@@ -126,6 +126,11 @@ pub trait Store: Send + Sync + 'static {
     /// The newest revision.
     async fn revision(&self) -> Result<u64, StoreError>;
 
+    /// Whether the store does its work.
+    async fn check(&self) -> Result<(), StoreError> {
+        self.revision().await.map(drop)
+    }
+
     /// Forgets what happened before `revision`; newest values stay. The store can still be listed
     /// at `revision` and watched after it. Nothing to do when it is forgotten already.
     async fn compact(&self, revision: u64) -> Result<(), StoreError>;

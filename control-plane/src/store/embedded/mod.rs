@@ -5,6 +5,7 @@
 //! A watch reads the log on disk from where it is; nothing is queued for it, so that it has no
 //! gaps, no duplicates and no memory to run out of. A file has one server at a time.
 
+mod file;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ mod writer;
 
 use std::{
     collections::VecDeque,
-    fs::{File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -28,13 +29,15 @@ use redb::{Database, DatabaseError, ReadableDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{
+    file::{File, Opener},
     tables::{Batch, Snapshot, Write},
     writer::{Request, Work, Writer},
 };
 use super::{Change, Changes, Entry, MAX_VALUE_BYTES, Page, Store, StoreError};
 
-/// Memory for pages of the file.
-const CACHE_BYTES: usize = 64 << 20;
+/// Memory for pages of the file. It fills up as old versions pile up, and more of it makes neither
+/// reads nor writes faster: the system keeps the file in memory anyway.
+const CACHE_BYTES: usize = 16 << 20;
 /// Requests that may wait for the writer.
 const QUEUE: usize = 4096;
 /// Changes that a watch reads at a time.
@@ -89,17 +92,21 @@ impl EmbeddedStore {
 
     /// The same with another retention.
     pub fn open_with(path: &Path, retention: Retention) -> Result<Self, OpenError> {
+        make_file(path).map_err(|error| OpenError::Failed { path: path.to_owned(), source: error.into() })?;
+        let name = path.to_owned();
+        Self::start(path, Box::new(move || Database::builder().set_cache_size(CACHE_BYTES).create(&name)), retention)
+    }
+
+    fn start(path: &Path, open: Opener, retention: Retention) -> Result<Self, OpenError> {
         let failed = |source: redb::Error| OpenError::Failed { path: path.to_owned(), source };
-        make_file(path).map_err(|error| failed(error.into()))?;
-        let database = match Database::builder().set_cache_size(CACHE_BYTES).create(path) {
+        let file = match File::open(open) {
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse(path.to_owned())),
             opened => opened.map_err(|error| failed(error.into()))?,
         };
-        let database = Arc::new(database);
-        let newest = watch::channel(prepare(&database).map_err(failed)?).0;
+        let newest = watch::channel(file.read(prepare).map_err(failed)?).0;
         let (requests, queue) = mpsc::channel(QUEUE);
-        let (reader, receiver) = (Reader(database.clone()), newest.subscribe());
-        let writer = Writer::new(database, queue, newest, retention);
+        let (reader, receiver) = (Reader(file.clone()), newest.subscribe());
+        let writer = Writer::new(file, queue, newest, retention);
         let writer = thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
         let writer = writer.map_err(|error| failed(error.into()))?;
         Ok(Self { reader, requests: Some(requests), newest: receiver, writer: Some(writer) })
@@ -179,6 +186,13 @@ impl Store for EmbeddedStore {
         self.reader.read(|snapshot| Ok(snapshot.newest())).await
     }
 
+    async fn check(&self) -> Result<(), StoreError> {
+        match self.reader.0.trouble() {
+            None => self.revision().await.map(drop),
+            Some(trouble) => Err(unavailable(anyhow::anyhow!("the last write failed: {trouble}"))),
+        }
+    }
+
     async fn compact(&self, revision: u64) -> Result<(), StoreError> {
         self.request(Work::Compact(revision)).await.map(drop)
     }
@@ -186,17 +200,19 @@ impl Store for EmbeddedStore {
 
 /// Reads from snapshots.
 #[derive(Clone)]
-struct Reader(Arc<Database>);
+struct Reader(File);
 
 impl Reader {
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Snapshot) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let database = self.0.clone();
+        let file = self.0.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let transaction = database.begin_read().map_err(|error| ReadError::Disk(error.into()))?;
-            read(&Snapshot::new(&transaction)?)
+            file.read(|database| {
+                let transaction = database.begin_read().map_err(|error| ReadError::Disk(error.into()))?;
+                read(&Snapshot::new(&transaction)?)
+            })
         });
         match reading.await {
             Ok(Ok(value)) => Ok(value),
@@ -285,7 +301,7 @@ fn make_file(path: &Path) -> io::Result<()> {
     match new {
         Ok(_) => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+            fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),

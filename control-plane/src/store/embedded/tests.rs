@@ -1,6 +1,11 @@
 //! What only this store promises: the file, the lock, the retention.
 
-use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
+use std::{
+    fs,
+    os::unix::fs::{FileExt, PermissionsExt},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use tempfile::TempDir;
 
@@ -73,8 +78,8 @@ async fn cleaning_goes_on_without_requests_and_after_a_restart() {
     drop(store);
     let store = EmbeddedStore::open(&path).unwrap();
     let versions = || async {
-        let transaction = store.reader.0.begin_read().unwrap();
-        Snapshot::new(&transaction).unwrap().len().unwrap()
+        let count = |database: &Database| Snapshot::new(&database.begin_read()?)?.len();
+        store.reader.0.read(count).unwrap()
     };
     let until = Instant::now() + DEADLINE;
     while versions().await != (1, 0) {
@@ -91,9 +96,10 @@ async fn cleaning_goes_on_without_requests_and_after_a_restart() {
 #[test]
 fn the_retention_forgets_by_age_and_by_number() {
     let dir = TempDir::new().unwrap();
-    let database = Arc::new(Database::create(dir.path().join("store.redb")).unwrap());
+    let path = dir.path().join("store.redb");
+    let file = File::open(Box::new(move || Database::create(&path))).unwrap();
     let retention = Retention { age: Duration::from_secs(300), changes: 10_000 };
-    let mut writer = Writer::new(database, mpsc::channel(1).1, watch::channel(1).0, retention);
+    let mut writer = Writer::new(file, mpsc::channel(1).1, watch::channel(1).0, retention);
     let start = Instant::now();
     let mut at = |second, newest, compacted| writer.forgettable(newest, compacted, start + Duration::from_secs(second));
     assert_eq!(at(0, 1000, 0), None);
@@ -104,4 +110,75 @@ fn the_retention_forgets_by_age_and_by_number() {
     assert_eq!(at(450, 3000, 1000), Some(2000));
     assert_eq!(at(451, 13_500, 2000), Some(3500), "too many, however young");
     assert_eq!(at(452, 13_550, 3500), None, "not for a few");
+}
+
+/// A file on a disk that can fail.
+#[derive(Debug)]
+struct Disk {
+    file: fs::File,
+    fails: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn check(&self) -> io::Result<()> {
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl redb::StorageBackend for Disk {
+    fn len(&self) -> Result<u64, io::Error> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        Ok(self.file.read_exact_at(out, offset)?)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        self.check()?;
+        Ok(self.file.set_len(len)?)
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        self.check()?;
+        Ok(self.file.sync_data()?)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        self.check()?;
+        Ok(self.file.write_all_at(data, offset)?)
+    }
+}
+
+/// redb refuses everything after the first failure until it is opened again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_was_full_is_written_to_again() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.redb");
+    let fails = Arc::new(AtomicBool::new(false));
+    let (name, state) = (path.clone(), fails.clone());
+    let open = move || {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&name)?;
+        Database::builder().create_with_backend(Disk { file, fails: state.clone() })
+    };
+    let store = EmbeddedStore::start(&path, Box::new(open), Retention::default()).unwrap();
+    let first = store.create("/r/a", bytes("1")).await.unwrap();
+    store.check().await.unwrap();
+
+    fails.store(true, Ordering::SeqCst);
+    let refused = store.create("/r/b", bytes("2")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+    let refused = store.check().await.unwrap_err();
+    assert!(format!("{refused:?}").contains("the last write failed"), "{refused:?}");
+
+    fails.store(false, Ordering::SeqCst);
+    let second = store.create("/r/c", bytes("3")).await.unwrap();
+    assert!(second > first);
+    store.check().await.unwrap();
+    assert_eq!(store.get("/r/a").await.unwrap().unwrap().revision, first);
+    let page = store.list("/r/", None, None, 0).await.unwrap();
+    assert!(page.entries.iter().any(|entry| entry.key == "/r/c"));
 }

@@ -6,7 +6,6 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,6 +18,7 @@ use tracing::{debug, error};
 
 use super::{
     Retention, StoreError,
+    file::File,
     tables::{Batch, Write},
     unavailable,
 };
@@ -59,7 +59,7 @@ impl Work {
 
 /// The writer's side of the store.
 pub(super) struct Writer {
-    database: Arc<Database>,
+    file: File,
     requests: mpsc::Receiver<Request>,
     newest: watch::Sender<u64>,
     retention: Retention,
@@ -71,12 +71,12 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(
-        database: Arc<Database>,
+        file: File,
         requests: mpsc::Receiver<Request>,
         newest: watch::Sender<u64>,
         retention: Retention,
     ) -> Self {
-        Self { database, requests, newest, retention, marks: VecDeque::new(), unclean: true }
+        Self { file, requests, newest, retention, marks: VecDeque::new(), unclean: true }
     }
 
     /// Works until nobody can send requests any more.
@@ -118,7 +118,17 @@ impl Writer {
 
     /// Does a batch of work in one transaction; durable when this returns.
     fn commit(&mut self, work: &[Work], now: Instant) -> Result<Vec<Result<u64, StoreError>>, redb::Error> {
-        let transaction = self.database.begin_write()?;
+        let file = self.file.clone();
+        file.write(|database| self.commit_in(database, work, now))
+    }
+
+    fn commit_in(
+        &mut self,
+        database: &Database,
+        work: &[Work],
+        now: Instant,
+    ) -> Result<Vec<Result<u64, StoreError>>, redb::Error> {
+        let transaction = database.begin_write()?;
         let mut batch = Batch::new(&transaction)?;
         let mut results = Vec::with_capacity(work.len());
         for work in work {
