@@ -1,20 +1,22 @@
 //! Sees to it that a container's image is there (kubelet `images.EnsureImageExists`).
 
+mod name;
+
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 
 use super::hands::Hands;
-use crate::pods::{
-    message::Failure,
-    runtime::{Image, RuntimeError},
-};
+use crate::pods::{message::Failure, runtime::Image};
 
 impl Hands {
     /// The image of a container, by its pull policy.
     pub(super) async fn ensure_image(&self, pod: &Pod, container: &Container) -> Result<Image, Failure> {
         let reference = container.image.as_deref().unwrap_or_default();
         let name = &container.name;
+        if let Err(wrong) = name::check(reference) {
+            return Err(self.invalid_name(pod, name, reference, &wrong));
+        }
         let present = match self.context.runtime.image(reference).await {
             Ok(present) => present,
             Err(error) => return Err(self.image_failed(pod, name, "ImageInspectError", error.to_string())),
@@ -47,20 +49,20 @@ impl Hands {
                 self.tell(pod, name, false, "Pulled", &message);
                 Ok(image)
             }
-            Err(error) if is_invalid_name(&error) => {
-                let message = format!(
-                    "Failed to apply default image tag \"{reference}\": couldn't parse image name \"{reference}\": \
-                     invalid reference format"
-                );
-                self.tell(pod, name, true, "InspectFailed", &message);
-                Err(self.image_failed(pod, name, "InvalidImageName", message))
-            }
             Err(error) => {
                 let message = format!("Failed to pull image \"{reference}\": {error}");
                 self.tell(pod, name, true, "Failed", &message);
                 Err(self.image_failed(pod, name, "ErrImagePull", error.to_string()))
             }
         }
+    }
+
+    fn invalid_name(&self, pod: &Pod, name: &str, reference: &str, wrong: &str) -> Failure {
+        let message = format!(
+            "Failed to apply default image tag \"{reference}\": couldn't parse image name \"{reference}\": {wrong}"
+        );
+        self.tell(pod, name, true, "InspectFailed", &message);
+        self.image_failed(pod, name, "InvalidImageName", message)
     }
 
     fn image_failed(&self, pod: &Pod, name: &str, reason: &'static str, message: String) -> Failure {
@@ -76,10 +78,6 @@ fn policy(container: &Container) -> &str {
     let newest = !reference.contains('@') && (!last.contains(':') || last.ends_with(":latest"));
     let default = if newest { "Always" } else { "IfNotPresent" };
     container.image_pull_policy.as_deref().filter(|policy| !policy.is_empty()).unwrap_or(default)
-}
-
-fn is_invalid_name(error: &RuntimeError) -> bool {
-    matches!(error, RuntimeError::Refused(message) if message.contains("invalid reference format"))
 }
 
 /// `1.234s` or `56ms`, as Go writes durations rounded to milliseconds.

@@ -70,6 +70,19 @@ async fn an_environment_waits_for_its_object() {
 }
 
 #[tokio::test]
+async fn a_name_that_no_image_can_have_is_no_failure_of_the_engines() {
+    let bed = Bed::started().await;
+    bed.put("p", json!({ "containers": [{ "name": "app", "image": "UPPER/Case:1" }] }));
+    let message = "Failed to apply default image tag \"UPPER/Case:1\": couldn't parse image name \"UPPER/Case:1\": \
+                   invalid reference format: repository name (Case) must be lowercase";
+    let expected = format!("InvalidImageName: {message}");
+    eventually("the status says why", || bed.waiting("p").as_deref() == Some(&expected)).await;
+    assert!(bed.has_event(&format!("InspectFailed: {message}")), "{:?}", bed.events());
+    assert!(bed.has_event("Failed: Error: InvalidImageName"), "{:?}", bed.events());
+    assert!(bed.calls().iter().all(|call| !call.starts_with("pull")), "{:?}", bed.calls());
+}
+
+#[tokio::test]
 async fn images_are_pulled_by_policy() {
     let bed = Bed::started().await;
     bed.node.runtime.state().registry.insert("far/app:1".to_owned(), fake::image("far/app:1"));
