@@ -17,8 +17,8 @@ use crate::{
 /// How long to wait for an agent that is ending.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Removes containers, programs, links, rules and routes, in this order: what could still send something goes before
-/// what keeps it from leaving. Goes on after a failure.
+/// Removes containers, the image of sandboxes, programs, links, rules and routes, in this order: what could still send
+/// something goes before what keeps it from leaving. Goes on after a failure.
 ///
 /// # Errors
 /// Everything that could not be removed.
@@ -52,7 +52,10 @@ async fn remove_pods(flags: &Flags) -> Vec<String> {
         Err(error) => return vec![error.to_string()],
     };
     let removed = pods::cleanup(&runtime, &Paths::new(&flags.state_dir), &network).await;
-    removed.err().map(|error| error.problems).unwrap_or_default()
+    let mut problems = removed.err().map(|error| error.problems).unwrap_or_default();
+    let image = runtime.remove_sandbox_image().await;
+    problems.extend(image.err().map(|error| format!("the image of sandboxes: {error}")));
+    problems
 }
 
 /// Files of the agent's own. A folder that holds others' files stays.
