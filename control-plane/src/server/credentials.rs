@@ -25,6 +25,8 @@ const AGENTS_CLIENT: &str = "kube-apiserver-kubelet-client";
 /// Names under which pods reach the server.
 const SERVICE_NAMES: [&str; 4] =
     ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+/// Name under which clients on the same machine reach it.
+const LOCAL: &str = "localhost";
 /// How long a kubeconfig waits for a server that is just starting for the first time.
 const AUTHORITY_WITHIN: Duration = Duration::from_secs(5);
 
@@ -61,8 +63,7 @@ fn open(state: &StateDir) -> Result<Pki> {
 
 /// The names in the server's certificate.
 fn sans(config: &Config, listen: SocketAddr, advertised: Option<Ipv4Addr>) -> Vec<San> {
-    let mut sans: Vec<San> =
-        ["127.0.0.1", "localhost"].iter().chain(&SERVICE_NAMES).map(|name| (*name).into()).collect();
+    let mut sans: Vec<San> = ["127.0.0.1", LOCAL].iter().chain(&SERVICE_NAMES).map(|name| (*name).into()).collect();
     sans.push(San::Ip(config.server_ip.into()));
     if !listen.ip().is_unspecified() {
         sans.push(San::Ip(listen.ip()));
@@ -86,6 +87,10 @@ pub fn write_kubeconfig(who: &Who) -> Result<()> {
         Who::Node { name, flags } => {
             if let Some(wrong) = names::subdomain(name).first() {
                 bail!("{name:?} cannot be the name of a node: {wrong}");
+            }
+            if name == LOCAL || SERVICE_NAMES.contains(&name.as_str()) {
+                // Its certificate would do for the server itself.
+                bail!("{name:?} cannot be the name of a node: it is a name of the API server");
             }
             let pki = await_authority(flags)?;
             let node = pki.node(name)?;

@@ -109,7 +109,9 @@ async fn a_node_gets_a_kubeconfig_of_its_own() {
     let text = fs::read_to_string(&out).unwrap();
     assert!(text.contains("system:node:node-1") && text.contains(&url), "{text}");
     let node = client(&out).await;
-    Api::<ConfigMap>::all(node).list(&ListParams::default()).await.unwrap();
+    Api::<Service>::all(node.clone()).list(&ListParams::default()).await.unwrap();
+    let refused = Api::<ConfigMap>::all(node).list(&ListParams::default()).await.unwrap_err();
+    assert!(matches!(refused, kube::Error::Api(status) if status.code == 403));
 
     let made = output(&[&["kubeconfig", "admin", "--server", &url][..], &files].concat());
     assert!(made.status.success(), "{made:?}");

@@ -74,4 +74,8 @@ fn a_kubeconfig_needs_the_authority_of_a_server() {
         said.starts_with("error: \"Node_1\" cannot be the name of a node: a lowercase RFC 1123 subdomain"),
         "{said}"
     );
+    for name in ["kubernetes", "kubernetes.default", "kubernetes.default.svc.cluster.local", "localhost"] {
+        let said = refusal(&["kubeconfig", "node", name, "--state-dir", state, "--out", out]);
+        assert_eq!(said, format!("error: {name:?} cannot be the name of a node: it is a name of the API server"));
+    }
 }
