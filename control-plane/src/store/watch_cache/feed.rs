@@ -14,6 +14,10 @@ use tracing::{error, info, warn};
 use super::{Inner, Object, state::Update};
 use crate::store::{Change, Changes, Entry, StoreError, keys::Keys};
 
+/// Entries that are read at once. Two copies of a whole store would not fit the memory that the
+/// cache is to need. Tests need several pieces, and have few objects.
+const PIECE: u64 = if cfg!(test) { 500 } else { 4096 };
+
 /// Changes taken in under one lock at most.
 const BATCH: usize = 256;
 
@@ -44,21 +48,27 @@ async fn rest(pause: Duration) -> Duration {
 
 /// Reads all objects as of one revision. Objects that are cached already are shared.
 async fn relist(inner: &Arc<Inner>) -> Result<(), StoreError> {
-    let page = inner.store.list(inner.keys.objects(), None, None, 0).await?;
-    let known = inner.clone();
-    let (entries, revision) = (page.entries, page.revision);
-    let decode_all = move || {
-        entries
-            .into_iter()
-            .filter_map(|entry| known.read().same(&entry.key, entry.revision).or_else(|| decode(&entry)))
-            .collect()
+    let (mut objects, mut start, mut at) = (Vec::new(), None, None);
+    let revision = loop {
+        let page = inner.store.list(inner.keys.objects(), start.as_deref(), at, PIECE).await?;
+        let (remaining, revision) = (page.remaining, page.revision);
+        (start, at) = (page.entries.last().map(|last| format!("{}\0", last.key)), Some(revision));
+        let known = inner.clone();
+        let decoding = tokio::task::spawn_blocking(move || decode_all(&known, page.entries));
+        objects.extend(decoding.await.map_err(|error| StoreError::Unavailable(error.into()))?);
+        if remaining == 0 {
+            break revision;
+        }
     };
-    let objects: Vec<Object> =
-        tokio::task::spawn_blocking(decode_all).await.map_err(|error| StoreError::Unavailable(error.into()))?;
     info!(revision, objects = objects.len(), "listed the store");
     inner.write().reset(objects, revision);
     inner.progress.send_replace(revision);
     Ok(())
+}
+
+fn decode_all(known: &Inner, entries: Vec<Entry>) -> Vec<Object> {
+    let cached = |entry: &Entry| known.read().same(&entry.key, entry.revision);
+    entries.into_iter().filter_map(|entry| cached(&entry).or_else(|| decode(&entry))).collect()
 }
 
 /// Follows changes; returns when the store has forgotten some of them.

@@ -196,6 +196,8 @@ async fn parts_of_a_forgotten_past_are_read_from_the_store_in_pieces() {
     let then = bed.store.revision().await.unwrap();
     bed.update(&keys[0]).await;
     let later = WatchCache::start(bed.store.clone(), &Keys::new("/r"));
+    let whole = later.list("/r/objects/", Freshness::Newest).await.unwrap();
+    assert_eq!((whole.objects.len(), whole.revision), (1200, then + 1), "listed in pieces, too");
     let is_last: &Keep<'_> = &|object| object.name() >= "1190";
     let cases = [
         (Part { start: Some(&keys[10]), limit: Some(7), keep: None }, 10..17, Some(1183)),
