@@ -5,8 +5,6 @@ use crate::{addr::Ipv4Be, plain};
 
 /// [`AffKey::scope`]: the client is a network namespace ([`Client::cookie`]), in other words a pod.
 pub const SCOPE_NETNS: u32 = 0;
-/// [`AffKey::scope`]: the client is one unconnected UDP socket ([`Client::cookie`]).
-pub const SCOPE_SOCKET: u32 = 1;
 /// [`AffKey::scope`]: the client is an address ([`Client::ipv4`], [`Client::ipv6`]), which is all that is known of
 /// whoever sent a packet.
 pub const SCOPE_ADDRESS: u32 = 2;

@@ -25,9 +25,12 @@ impl Verdict {
     pub const TO_STACK: Self = Self(7);
     /// A packet was dropped: its source is not the address of the pod that sent it.
     pub const SPOOFED: Self = Self(8);
+    /// A socket call was sent to a backend, but which Service was meant could not be noted: answers will seem to come
+    /// from the backend. Counted besides [`Self::TRANSLATED`].
+    pub const NOT_NOTED: Self = Self(9);
 
     /// How many there are, with the name of each for people and metrics.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "translated",
         "no_endpoint",
         "no_port",
@@ -37,5 +40,6 @@ impl Verdict {
         "to_other_node",
         "to_stack",
         "spoofed",
+        "not_noted",
     ];
 }

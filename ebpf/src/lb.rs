@@ -1,14 +1,14 @@
-//! Which backend a socket call goes to: the one decision of the Service dataplane.
+//! Which backend a call goes to: the one decision of the Service dataplane.
 //!
-//! In: what was asked ([`SvcKey`]), what kind of call it is ([`Call`]), and lookups ([`Tables`]).
-//! Out: a [`Choice`]. The kernel's hooks and the tests on the host run this same function. It
-//! trusts no table to agree with another: the agent rewrites them while calls are made, so a
-//! contradiction is answered by looking again from the start.
+//! In: what was asked ([`SvcKey`]), who asks ([`Caller`]), and lookups ([`Tables`]). Out: a
+//! [`Choice`]. The kernel's hooks and the tests on the host run this same function. It trusts no
+//! table to agree with another: the agent rewrites them while calls are made, so a contradiction is
+//! answered by looking again from the start.
 
 use nodeplane_ebpf_abi::{
-    affinity::{AffKey, AffVal, Client, SCOPE_NETNS, SCOPE_SOCKET, UDP_FLOW_SECS},
+    affinity::{AffKey, AffVal, Client, FlowKey, UDP_FLOW_SECS},
     ranges::Ranges,
-    service::{BackendVal, FLAG_CLIENT_IP, SlotKey, SvcKey, SvcVal},
+    service::{BackendVal, FLAG_CLIENT_IP, SlotKey, SvcKey, SvcVal, UDP},
     verdict::Verdict,
 };
 
@@ -31,27 +31,25 @@ pub trait Tables {
     fn backend(&self, id: u32) -> Option<BackendVal>;
     /// What a client had before.
     fn affinity(&self, key: &AffKey) -> Option<AffVal>;
-    /// Notes what a client has now. May fail silently: affinity is an effort, not a promise.
-    fn remember(&self, key: &AffKey, value: &AffVal);
+    /// Notes what a client has now. May fail silently: a memory is an effort, not a promise.
+    fn note_affinity(&self, key: &AffKey, value: &AffVal);
+    /// What a UDP socket had before.
+    fn flow(&self, key: &FlowKey) -> Option<AffVal>;
+    /// Notes what a UDP socket has now, as [`Self::note_affinity`].
+    fn note_flow(&self, key: &FlowKey, value: &AffVal);
     /// Counts the calls of a service; every call gets the next number.
     fn turn(&self, service: u32) -> u64;
-    /// The monotonic clock, in nanoseconds.
-    fn now(&self) -> u64;
-    /// Cookie of the caller's network namespace. All processes of a pod share it; so do all
-    /// processes of the host, which count as one client.
-    fn netns(&self) -> u64;
-    /// Cookie of the caller's socket.
-    fn socket(&self) -> u64;
 }
 
-/// What kind of call wants a backend.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Call {
-    /// The socket keeps what it gets: `connect`.
-    Connect,
-    /// The socket will ask again with every datagram, and one flow must reach one backend:
-    /// `sendto` on an unconnected socket.
-    Datagram,
+/// Who asks, and when. Only asked for what the decision needs.
+pub trait Caller {
+    /// What session affinity knows it by, and of which kind that is (of the `SCOPE_` constants).
+    fn client(&self) -> (Client, u32);
+    /// Cookie of the socket, by which a UDP flow is known; none for a packet, which belongs to a
+    /// flow that was decided with its first one.
+    fn socket(&self) -> Option<u64>;
+    /// The monotonic clock, in nanoseconds.
+    fn now(&self) -> u64;
 }
 
 /// What becomes of a call.
@@ -67,7 +65,7 @@ pub enum Choice {
 
 /// Decides where a call goes.
 #[inline(always)]
-pub fn select<T: Tables>(tables: &T, asked: &SvcKey, call: Call, ranges: &Ranges) -> Choice {
+pub fn select<T: Tables, C: Caller>(tables: &T, caller: &C, asked: &SvcKey, ranges: &Ranges) -> Choice {
     let mut attempt = 0;
     while attempt < ATTEMPTS {
         let Some(svc) = tables.frontend(asked) else {
@@ -76,7 +74,7 @@ pub fn select<T: Tables>(tables: &T, asked: &SvcKey, call: Call, ranges: &Ranges
         if svc.count == 0 {
             return Choice::Refuse(Verdict::NO_ENDPOINT);
         }
-        if let Some(backend) = pick(tables, &svc, call) {
+        if let Some(backend) = pick(tables, caller, asked, &svc) {
             return Choice::Send(backend);
         }
         attempt += 1;
@@ -94,32 +92,74 @@ fn unknown<T: Tables>(tables: &T, asked: &SvcKey, ranges: &Ranges) -> Choice {
     Choice::Pass
 }
 
-/// The client's backend if it must keep one, else the next in turn. None when a slot or a backend
+/// The caller's backend if it must keep one, else the next in turn. None when a slot or a backend
 /// is missing.
+///
+/// A UDP socket asks again with every datagram, also one that was connected before, and one flow
+/// must reach one backend. A Service with one backend needs no memory for that: names are asked for
+/// so often that each would cost an entry that says nothing.
 #[inline(always)]
-fn pick<T: Tables>(tables: &T, svc: &SvcVal, call: Call) -> Option<BackendVal> {
-    let (key, idle) = if svc.flags & FLAG_CLIENT_IP != 0 {
-        let key = AffKey { client: Client::cookie(tables.netns()), service: svc.service, scope: SCOPE_NETNS };
-        (key, u64::from(svc.affinity_secs) * NANOS)
-    } else if matches!(call, Call::Datagram) {
-        let key = AffKey { client: Client::cookie(tables.socket()), service: svc.service, scope: SCOPE_SOCKET };
-        (key, u64::from(UDP_FLOW_SECS) * NANOS)
-    } else {
-        return next(tables, svc).map(|(_, backend)| backend);
-    };
-    let now = tables.now();
-    if let Some(backend) = kept(tables, svc, &key, now, idle) {
+fn pick<T: Tables, C: Caller>(tables: &T, caller: &C, asked: &SvcKey, svc: &SvcVal) -> Option<BackendVal> {
+    if svc.flags & FLAG_CLIENT_IP != 0 {
+        let (client, scope) = caller.client();
+        let key = AffKey { client, service: svc.service, scope };
+        return stay(tables, svc, &key, caller.now(), u64::from(svc.affinity_secs) * NANOS);
+    }
+    if asked.proto == UDP
+        && svc.count > 1
+        && let Some(socket) = caller.socket()
+    {
+        let key = FlowKey { socket, service: svc.service, pad: 0 };
+        return stay(tables, svc, &key, caller.now(), u64::from(UDP_FLOW_SECS) * NANOS);
+    }
+    next(tables, svc).map(|(_, backend)| backend)
+}
+
+/// Under which key it is noted what a caller had. The two kinds lie apart: flows come by the
+/// hundred in a second, and must not evict hours of affinity. Not an enum, of which the verifier
+/// would see parts that nobody has written.
+trait Memory {
+    fn recall<T: Tables>(&self, tables: &T) -> Option<AffVal>;
+    fn note<T: Tables>(&self, tables: &T, value: &AffVal);
+}
+
+impl Memory for AffKey {
+    #[inline(always)]
+    fn recall<T: Tables>(&self, tables: &T) -> Option<AffVal> {
+        tables.affinity(self)
+    }
+    #[inline(always)]
+    fn note<T: Tables>(&self, tables: &T, value: &AffVal) {
+        tables.note_affinity(self, value);
+    }
+}
+
+impl Memory for FlowKey {
+    #[inline(always)]
+    fn recall<T: Tables>(&self, tables: &T) -> Option<AffVal> {
+        tables.flow(self)
+    }
+    #[inline(always)]
+    fn note<T: Tables>(&self, tables: &T, value: &AffVal) {
+        tables.note_flow(self, value);
+    }
+}
+
+/// What the caller had, else the next in turn, which is noted.
+#[inline(always)]
+fn stay<T: Tables>(tables: &T, svc: &SvcVal, memory: &impl Memory, now: u64, idle: u64) -> Option<BackendVal> {
+    if let Some(backend) = kept(tables, svc, memory, now, idle) {
         return Some(backend);
     }
     let (id, backend) = next(tables, svc)?;
-    tables.remember(&key, &AffVal { last_used: now, backend: id, pad: 0 });
+    memory.note(tables, &AffVal { last_used: now, backend: id, pad: 0 });
     Some(backend)
 }
 
-/// What the client had, unless it was idle too long or the service has lost that backend.
+/// What the caller had, unless it was idle too long or the service has lost that backend.
 #[inline(always)]
-fn kept<T: Tables>(tables: &T, svc: &SvcVal, key: &AffKey, now: u64, idle: u64) -> Option<BackendVal> {
-    let had = tables.affinity(key)?;
+fn kept<T: Tables>(tables: &T, svc: &SvcVal, memory: &impl Memory, now: u64, idle: u64) -> Option<BackendVal> {
+    let had = memory.recall(tables)?;
     // Another CPU may have noted a later time than ours.
     let age = now.saturating_sub(had.last_used);
     if age > idle {
@@ -132,7 +172,7 @@ fn kept<T: Tables>(tables: &T, svc: &SvcVal, key: &AffKey, now: u64, idle: u64) 
     // Noting every datagram would cost a write for each; a second is fine enough, or an eighth of
     // a shorter timeout.
     if age >= NANOS || age >= idle / 8 {
-        tables.remember(key, &AffVal { last_used: now, ..had });
+        memory.note(tables, &AffVal { last_used: now, ..had });
     }
     Some(backend)
 }

@@ -3,8 +3,9 @@ use std::{cell::RefCell, collections::BTreeMap, vec::Vec};
 
 use nodeplane_ebpf_abi::{
     addr::PortBe,
+    affinity::{SCOPE_ADDRESS, SCOPE_NETNS},
     ranges::Range,
-    service::{TCP, UDP},
+    service::TCP,
 };
 
 use super::*;
@@ -20,7 +21,8 @@ struct Fake {
     slots: RefCell<BTreeMap<SlotKey, u32>>,
     backends: RefCell<BTreeMap<u32, BackendVal>>,
     affinity: RefCell<BTreeMap<AffKey, AffVal>>,
-    remembered: Cell<u32>,
+    flows: RefCell<BTreeMap<FlowKey, AffVal>>,
+    noted: Cell<u32>,
     turns: Cell<u64>,
     now: Cell<u64>,
     netns: Cell<u64>,
@@ -45,21 +47,31 @@ impl Tables for Fake {
     fn affinity(&self, key: &AffKey) -> Option<AffVal> {
         self.affinity.borrow().get(key).copied()
     }
-    fn remember(&self, key: &AffKey, value: &AffVal) {
-        self.remembered.set(self.remembered.get() + 1);
+    fn note_affinity(&self, key: &AffKey, value: &AffVal) {
+        self.noted.set(self.noted.get() + 1);
         self.affinity.borrow_mut().insert(*key, *value);
+    }
+    fn flow(&self, key: &FlowKey) -> Option<AffVal> {
+        self.flows.borrow().get(key).copied()
+    }
+    fn note_flow(&self, key: &FlowKey, value: &AffVal) {
+        self.noted.set(self.noted.get() + 1);
+        self.flows.borrow_mut().insert(*key, *value);
     }
     fn turn(&self, _service: u32) -> u64 {
         self.turns.replace(self.turns.get() + 1)
     }
+}
+
+impl Caller for Fake {
+    fn client(&self) -> (Client, u32) {
+        (Client::cookie(self.netns.get()), SCOPE_NETNS)
+    }
+    fn socket(&self) -> Option<u64> {
+        Some(self.socket.get())
+    }
     fn now(&self) -> u64 {
         self.now.get()
-    }
-    fn netns(&self) -> u64 {
-        self.netns.get()
-    }
-    fn socket(&self) -> u64 {
-        self.socket.get()
     }
 }
 
@@ -87,11 +99,11 @@ impl Fake {
     }
 
     fn connect(&self) -> Choice {
-        select(self, &key(80, TCP), Call::Connect, &ranges())
+        select(self, self, &key(80, TCP), &ranges())
     }
 
     fn send(&self) -> Choice {
-        select(self, &key(53, UDP), Call::Datagram, &ranges())
+        select(self, self, &key(53, UDP), &ranges())
     }
 }
 
@@ -125,7 +137,7 @@ fn no_endpoint_is_refused() {
 fn another_port_or_protocol_of_a_service_is_refused() {
     let fake = Fake::with_backends(1);
     for asked in [key(81, TCP), key(80, UDP), key(53, TCP)] {
-        assert_eq!(select(&fake, &asked, Call::Connect, &ranges()), Choice::Refuse(Verdict::NO_PORT));
+        assert_eq!(select(&fake, &fake, &asked, &ranges()), Choice::Refuse(Verdict::NO_PORT));
     }
 }
 
@@ -134,7 +146,7 @@ fn addresses_without_a_service_pass() {
     let fake = Fake::with_backends(1);
     for addr in [Ipv4Addr::new(10, 96, 0, 2), Ipv4Addr::new(10, 244, 0, 1), Ipv4Addr::new(192, 0, 2, 1)] {
         let asked = SvcKey::new(addr.into(), PortBe::new(80), TCP);
-        assert_eq!(select(&fake, &asked, Call::Connect, &ranges()), Choice::Pass);
+        assert_eq!(select(&fake, &fake, &asked, &ranges()), Choice::Pass);
     }
 }
 
@@ -181,7 +193,7 @@ fn a_busy_client_costs_few_notes() {
         fake.now.set(millis * 1_000_000);
         fake.connect();
     }
-    assert_eq!(fake.remembered.get(), 3);
+    assert_eq!(fake.noted.get(), 3);
 }
 
 #[test]
@@ -204,6 +216,58 @@ fn datagrams_of_one_socket_reach_one_backend_and_sockets_take_turns() {
     fake.now.set((u64::from(UDP_FLOW_SECS) + 1) * NANOS);
     fake.turns.set(1);
     assert_ne!(fake.send(), first, "an idle flow is forgotten");
+}
+
+#[test]
+fn flows_do_not_evict_affinity() {
+    let fake = Fake::with_backends(2).sticky(10_800);
+    fake.connect();
+    for socket in 0..100 {
+        fake.socket.set(socket);
+        fake.send();
+    }
+    assert_eq!((fake.affinity.borrow().len(), fake.flows.borrow().len()), (1, 100), "they lie apart");
+}
+
+#[test]
+fn one_backend_needs_no_memory_of_flows_but_affinity_does() {
+    let fake = Fake::with_backends(1).sticky(10_800);
+    fake.send();
+    assert_eq!(fake.noted.get(), 0);
+    let only = fake.connect();
+    // Another comes, and has the next turn: the client stays where it was.
+    fake.slots.borrow_mut().insert(SlotKey { service: 1, index: 1 }, 101);
+    fake.backends.borrow_mut().insert(101, backend(1, 1));
+    fake.frontends.borrow_mut().get_mut(&key(80, TCP)).expect("frontend").count = 2;
+    fake.turns.set(1);
+    assert_eq!(fake.connect(), only);
+}
+
+/// As a packet hook asks: no socket, and an address for a name.
+struct Packet(Ipv4Addr);
+
+impl Caller for Packet {
+    fn client(&self) -> (Client, u32) {
+        (Client::ipv4(self.0.into()), SCOPE_ADDRESS)
+    }
+    fn socket(&self) -> Option<u64> {
+        None
+    }
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn a_packet_has_affinity_by_its_address_and_no_flow() {
+    let fake = Fake::with_backends(2).sticky(10);
+    let ask = |host, asked| select(&fake, &Packet(Ipv4Addr::new(192, 0, 2, host)), &asked, &ranges());
+    let first = ask(1, key(80, TCP));
+    assert_ne!(ask(2, key(80, TCP)), first);
+    assert_eq!(ask(1, key(80, TCP)), first);
+    let noted = fake.noted.get();
+    assert_ne!(ask(1, key(53, UDP)), ask(1, key(53, UDP)));
+    assert_eq!(fake.noted.get(), noted);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket},
     path::PathBuf,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nodeplane_ebpf_abi::ranges::{Range, Ranges};
+use nodeplane_ebpf_abi::{
+    ABI_VERSION,
+    ranges::{Range, Ranges},
+};
 use nodeplane_node_agent::{
     dataplane::{
         ServicePlane,
@@ -30,7 +34,7 @@ pub(crate) const BACKEND_PORT: u16 = 8080;
 
 /// How long a server may take to see that it should end, and a client to hear an answer.
 const TICK: Duration = Duration::from_millis(20);
-const ANSWER: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER: Duration = Duration::from_secs(5);
 
 /// A node with the programs attached.
 pub(crate) struct Node {
@@ -58,6 +62,17 @@ impl Node {
         }
     }
 
+    /// Where the maps are pinned, and the links below it.
+    pub(crate) fn pins(&self) -> PathBuf {
+        self.bpffs.join(format!("v{ABI_VERSION}"))
+    }
+
+    /// How many entries a map has.
+    pub(crate) fn entries(&self, map: &str) -> usize {
+        let entries = bpftool(&["map", "dump", "pinned", &self.pins().join(map).display().to_string()]);
+        entries.as_array().expect("entries").len()
+    }
+
     /// What an agent that starts on this node does.
     pub(crate) fn open(&self) -> BpfDataplane {
         BpfDataplane::open(&self.config()).expect("the programs load and attach")
@@ -79,6 +94,13 @@ impl Drop for Node {
             eprintln!("pins are left behind: {error}");
         }
     }
+}
+
+/// What `bpftool` says.
+pub(crate) fn bpftool(arguments: &[&str]) -> serde_json::Value {
+    let output = Command::new("bpftool").arg("--json").args(arguments).output().expect("bpftool");
+    assert!(output.status.success(), "bpftool {arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// One Service port with backends on 127.0.1.`hosts`.

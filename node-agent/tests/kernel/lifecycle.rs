@@ -111,7 +111,7 @@ fn the_self_test_says_that_hooks_are_not_there() {
     let node = Node::new();
     let mut dataplane = node.open();
     // Somebody removes the pins behind our back; the kernel takes a moment to detach.
-    fs::remove_dir_all(node.bpffs.join("v1/links")).expect("links");
+    fs::remove_dir_all(node.pins().join("links")).expect("links");
     until("nothing is attached", || node.netns.run(|| dataplane.self_test()).is_err());
     let error = node.netns.run(|| dataplane.self_test()).expect_err("no hook").to_string();
     assert!(error.contains("was not translated") && error.contains("refused"), "{error}");
@@ -138,8 +138,8 @@ fn pins_outside_the_bpf_file_system_are_refused() {
 #[test]
 fn pinned_maps_of_another_layout_are_refused() {
     let node = Node::new();
-    fs::create_dir_all(node.bpffs.join("v1")).expect("the BPF file system is mounted");
-    let pin = node.bpffs.join("v1/NP_SLOTS");
+    fs::create_dir_all(node.pins()).expect("the BPF file system is mounted");
+    let pin = node.pins().join("NP_SLOTS");
     let made = Command::new("bpftool")
         .args(["map", "create", &pin.display().to_string()])
         .args(["type", "hash", "key", "4", "value", "4", "entries", "1", "name", "odd"])

@@ -224,3 +224,43 @@ fn datagrams_of_one_socket_reach_one_backend_until_it_goes() {
     assert!(moved > 5, "one socket, one backend: {answers:?}");
     assert!(answers[moved..].iter().all(|answer| *answer == Ok(2)), "{answers:?}");
 }
+
+#[test]
+fn a_connected_udp_socket_that_names_the_service_again_keeps_its_backend() {
+    let node = Node::new();
+    let _servers = [1, 2].map(|host| Server::udp(&node.netns, backend_addr(host)));
+    node.plane().sync(&snapshot(&[frontend(Protocol::Udp, &[1, 2])])).expect("sync");
+    let answers: Vec<Result<Seen, i32>> = node
+        .client()
+        .run(|| {
+            let socket = any_udp();
+            socket.connect(service()).expect("connect");
+            (0..6).map(|_| ask_udp(&socket, service())).collect()
+        })
+        .expect("client");
+    // The answer of another backend would never be heard.
+    assert_eq!(answers, [answers[0]; 6]);
+    assert!(matches!(answers[0], Ok((_, from)) if from == service()), "{answers:?}");
+}
+
+#[test]
+fn lookups_by_new_sockets_leave_affinity_alone() {
+    const LOOKUPS: usize = 50;
+
+    let node = Node::new();
+    let _tcp = [1, 2].map(|host| Server::tcp(&node.netns, backend_addr(host)));
+    let _udp = [1, 2].map(|host| Server::udp(&node.netns, backend_addr(host)));
+    let plane = node.plane();
+    let look_up = || {
+        let answered = || (0..LOOKUPS).all(|_| ask_udp(&any_udp(), service()).is_ok());
+        assert!(node.client().run(answered).expect("client"));
+    };
+    plane.sync(&snapshot(&[sticky(&[1, 2], 3_600), frontend(Protocol::Udp, &[1])])).expect("sync");
+    ask_often(&node.client(), 1);
+    look_up();
+    assert_eq!((node.entries("NP_AFFINITY"), node.entries("NP_UDP_FLOWS")), (1, 0), "one backend needs no memory");
+    plane.sync(&snapshot(&[sticky(&[1, 2], 3_600), frontend(Protocol::Udp, &[1, 2])])).expect("sync");
+    look_up();
+    assert_eq!((node.entries("NP_AFFINITY"), node.entries("NP_UDP_FLOWS")), (1, LOOKUPS));
+    assert_eq!(plane.verdicts().expect("verdicts")["not_noted"], 0);
+}

@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use nodeplane_ebpf_abi::{
     addr::Ipv4Be,
-    affinity::{AffKey, AffVal},
+    affinity::{AffKey, AffVal, FlowKey},
     endpoint::EndpointVal,
     maps,
     ranges::Ranges,
@@ -34,6 +34,8 @@ pub(crate) static BACKENDS: HashMap<u32, BackendVal> = HashMap::pinned(maps::BAC
 pub(crate) static TURNS: Array<u64> = Array::pinned(maps::TURNS.capacity, 0);
 #[map(name = "NP_AFFINITY")]
 pub(crate) static AFFINITY: LruHashMap<AffKey, AffVal> = LruHashMap::pinned(maps::AFFINITY.capacity, 0);
+#[map(name = "NP_UDP_FLOWS")]
+pub(crate) static UDP_FLOWS: LruHashMap<FlowKey, AffVal> = LruHashMap::pinned(maps::UDP_FLOWS.capacity, 0);
 #[map(name = "NP_REVERSE")]
 pub(crate) static REVERSE: LruHashMap<ReverseKey, ReverseVal> = LruHashMap::pinned(maps::REVERSE.capacity, 0);
 #[map(name = "NP_ENDPOINTS")]

@@ -14,7 +14,7 @@ use aya_ebpf::{
     programs::SockAddrContext,
 };
 use aya_log_ebpf::debug;
-use nodeplane_ebpf::lb::{self, Call, Choice};
+use nodeplane_ebpf::lb::{self, Choice};
 use nodeplane_ebpf_abi::{
     addr::{Ipv4Be, PortBe},
     reverse::{ReverseKey, ReverseVal},
@@ -24,7 +24,7 @@ use nodeplane_ebpf_abi::{
 
 use crate::{
     maps::{RANGES, REVERSE, count},
-    tables::Kernel,
+    tables::{Kernel, Process},
 };
 
 /// The call goes on.
@@ -114,11 +114,11 @@ impl<'a> SockAddr<'a> {
 
     /// Sends the call to a backend when it is for a Service. Returns the program's verdict.
     #[inline(always)]
-    pub(crate) fn translate(&self, call: Call) -> i32 {
+    pub(crate) fn translate(&self) -> i32 {
         let Some(proto) = self.proto() else { return ALLOW };
         let asked = SvcKey::new(self.addr(), self.port(), proto);
-        let tables = Kernel { ctx: self.ctx.as_ptr() };
-        match lb::select(&tables, &asked, call, &RANGES.load()) {
+        let caller = Process { ctx: self.ctx.as_ptr() };
+        match lb::select(&Kernel, &caller, &asked, &RANGES.load()) {
             Choice::Pass => ALLOW,
             Choice::Send(backend) => self.send(&asked, &backend),
             Choice::Refuse(why) => self.refuse(&asked, why),
@@ -127,9 +127,7 @@ impl<'a> SockAddr<'a> {
 
     #[inline(always)]
     fn send(&self, asked: &SvcKey, backend: &BackendVal) -> i32 {
-        let key = ReverseKey { cookie: self.cookie(), addr: backend.addr, port: backend.port, pad: 0 };
-        let val = ReverseVal { addr: asked.addr, port: asked.port, pad: 0 };
-        let _ = REVERSE.insert(key, val, 0);
+        self.note(asked, backend);
         self.set(backend.addr, backend.port);
         count(Verdict::TRANSLATED);
         debug!(
@@ -142,6 +140,21 @@ impl<'a> SockAddr<'a> {
             backend.port.to_number()
         );
         ALLOW
+    }
+
+    /// Notes which Service is meant by this backend. A socket that sends again writes nothing: a
+    /// look costs less, and other sockets' entries are not driven out.
+    #[inline(always)]
+    fn note(&self, asked: &SvcKey, backend: &BackendVal) {
+        let key = ReverseKey { cookie: self.cookie(), addr: backend.addr, port: backend.port, pad: 0 };
+        let val = ReverseVal { addr: asked.addr, port: asked.port, pad: 0 };
+        // SAFETY: compared at once; an entry reused meanwhile costs a write, or a wrong name.
+        if unsafe { REVERSE.get(key) } == Some(&val) {
+            return;
+        }
+        if REVERSE.insert(key, val, 0).is_err() {
+            count(Verdict::NOT_NOTED);
+        }
     }
 
     #[inline(always)]

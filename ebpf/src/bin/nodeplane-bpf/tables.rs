@@ -3,17 +3,21 @@
 use core::{arch::asm, ffi::c_void};
 
 use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_ktime_get_ns};
-use nodeplane_ebpf::lb::Tables;
+use nodeplane_ebpf::lb::{Caller, Tables};
 use nodeplane_ebpf_abi::{
-    affinity::{AffKey, AffVal},
+    affinity::{AffKey, AffVal, Client, FlowKey, SCOPE_NETNS},
     maps,
     service::{BackendVal, SlotKey, SvcKey, SvcVal},
 };
 
-use crate::maps::{AFFINITY, BACKENDS, FRONTENDS, SLOTS, TURNS};
+use crate::maps::{AFFINITY, BACKENDS, FRONTENDS, SLOTS, TURNS, UDP_FLOWS};
 
-/// The tables as one socket call sees them.
-pub(crate) struct Kernel {
+/// The tables of the kernel.
+pub(crate) struct Kernel;
+
+/// Whoever makes a socket call. A pod is known by its network namespace, whose processes all share
+/// the cookie; so do all processes of the host, which count as one client.
+pub(crate) struct Process {
     /// The call's context, for the helpers that say who calls.
     pub(crate) ctx: *mut c_void,
 }
@@ -47,8 +51,19 @@ impl Tables for Kernel {
     }
 
     #[inline(always)]
-    fn remember(&self, key: &AffKey, value: &AffVal) {
+    fn note_affinity(&self, key: &AffKey, value: &AffVal) {
         let _ = AFFINITY.insert(key, value, 0);
+    }
+
+    #[inline(always)]
+    fn flow(&self, key: &FlowKey) -> Option<AffVal> {
+        // SAFETY: as for `affinity`.
+        unsafe { UDP_FLOWS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn note_flow(&self, key: &FlowKey, value: &AffVal) {
+        let _ = UDP_FLOWS.insert(key, value, 0);
     }
 
     #[inline(always)]
@@ -57,23 +72,25 @@ impl Tables for Kernel {
         // SAFETY: the counter lives as long as the map and is aligned to eight bytes.
         unsafe { fetch_increment(counter) }
     }
+}
+
+impl Caller for Process {
+    #[inline(always)]
+    fn client(&self) -> (Client, u32) {
+        // SAFETY: `ctx` is the context the kernel gave to this program.
+        (Client::cookie(unsafe { bpf_get_netns_cookie(self.ctx) }), SCOPE_NETNS)
+    }
+
+    #[inline(always)]
+    fn socket(&self) -> Option<u64> {
+        // SAFETY: `ctx` is the context the kernel gave to this program.
+        Some(unsafe { bpf_get_socket_cookie(self.ctx) })
+    }
 
     #[inline(always)]
     fn now(&self) -> u64 {
         // SAFETY: no arguments.
         unsafe { bpf_ktime_get_ns() }
-    }
-
-    #[inline(always)]
-    fn netns(&self) -> u64 {
-        // SAFETY: `ctx` is the context the kernel gave to this program.
-        unsafe { bpf_get_netns_cookie(self.ctx) }
-    }
-
-    #[inline(always)]
-    fn socket(&self) -> u64 {
-        // SAFETY: `ctx` is the context the kernel gave to this program.
-        unsafe { bpf_get_socket_cookie(self.ctx) }
     }
 }
 
