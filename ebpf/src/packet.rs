@@ -8,6 +8,7 @@ use nodeplane_ebpf_abi::{
     addr::{Ipv4Be, Mac},
     endpoint::EndpointVal,
     ranges::Ranges,
+    service::TCP,
 };
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ const IPV4: [u8; 2] = [0x08, 0x00];
 const VERSION: usize = 14;
 const TOTAL_LENGTH: usize = 16;
 const TTL: usize = 22;
+const PROTOCOL: usize = 23;
 const CHECKSUM: usize = 24;
 const SOURCE: usize = 26;
 const DESTINATION: usize = 30;
@@ -32,10 +34,27 @@ pub struct Packet {
     pub source: Ipv4Be,
     /// Whom it is for.
     pub destination: Ipv4Be,
-    /// Length of the IPv4 packet in bytes, of the first segment when the kernel joined several.
+    /// Length of the IPv4 packet in bytes; when the kernel joined several, of all of them or zero.
     pub length: u16,
     /// How many more hops it may make.
     pub ttl: u8,
+    /// What is inside, as IPv4 numbers it.
+    pub protocol: u8,
+}
+
+impl Packet {
+    /// How long it is on a wire, where packets that the kernel joined are apart again. `segment` is
+    /// what each of those carries, zero for a packet that is one. Headers are taken without
+    /// options, so that nothing that fits is called too long.
+    #[inline(always)]
+    pub fn length_on_wire(&self, segment: u32) -> u16 {
+        if segment == 0 {
+            return self.length;
+        }
+        let headers = 20 + if self.protocol == TCP { 20 } else { 8 };
+        let length = segment.saturating_add(headers);
+        if length > u16::MAX as u32 { u16::MAX } else { length as u16 }
+    }
 }
 
 /// Where a packet of a pod goes.
@@ -47,6 +66,8 @@ pub enum Route {
     OtherNode,
     /// To the node's stack.
     Stack,
+    /// Nowhere: its source is the address of another pod.
+    Spoofed,
 }
 
 /// Reads a frame. None when it is not IPv4.
@@ -60,6 +81,7 @@ pub fn parse(head: &[u8; HEAD]) -> Option<Packet> {
         destination: addr_at(head, DESTINATION),
         length: u16::from_be_bytes([head[TOTAL_LENGTH], head[TOTAL_LENGTH + 1]]),
         ttl: head[TTL],
+        protocol: head[PROTOCOL],
     })
 }
 
@@ -68,9 +90,16 @@ fn addr_at(head: &[u8; HEAD], at: usize) -> Ipv4Be {
     Ipv4Be::from_wire(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]))
 }
 
-/// Decides where a packet of a pod goes.
+/// Decides where a packet goes that came from a pod by the interface `from`. What goes past the
+/// stack also goes past its check of sources, so only what bears the address of that very pod may.
 #[inline(always)]
-pub fn route(packet: &Packet, ranges: &Ranges, local_pod: impl FnOnce(&Ipv4Be) -> Option<EndpointVal>) -> Route {
+pub fn route(packet: &Packet, from: u32, ranges: &Ranges, local_pod: impl Fn(&Ipv4Be) -> Option<EndpointVal>) -> Route {
+    match local_pod(&packet.source) {
+        // Nobody's address, or that of a pod that is not known yet: the stack checks.
+        None => return Route::Stack,
+        Some(sender) if sender.ifindex != from => return Route::Spoofed,
+        Some(_) => {}
+    }
     if let Some(pod) = local_pod(&packet.destination) {
         return Route::LocalPod(pod);
     }

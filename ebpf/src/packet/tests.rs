@@ -47,7 +47,7 @@ fn endpoint() -> EndpointVal {
 #[test]
 fn reads_the_fields() {
     let packet = parse(&frame(B, 64)).expect("IPv4");
-    assert_eq!(packet, Packet { source: A.into(), destination: B.into(), length: 100, ttl: 64 });
+    assert_eq!(packet, Packet { source: A.into(), destination: B.into(), length: 100, ttl: 64, protocol: 17 });
 }
 
 #[test]
@@ -60,20 +60,51 @@ fn leaves_other_protocols_alone() {
     assert_eq!(parse(&odd), None);
 }
 
+/// The interface of A's pod.
+const FROM: u32 = 3;
+
+/// A's and B's pods.
+fn pods(addr: &Ipv4Be) -> Option<EndpointVal> {
+    let sender = || EndpointVal { ifindex: FROM, ..EndpointVal::default() };
+    (*addr == A.into()).then(sender).or_else(|| (*addr == B.into()).then(endpoint))
+}
+
 #[test]
 fn a_local_pod_is_reached_directly_even_on_the_last_hop() {
     let packet = parse(&frame(B, 1)).expect("IPv4");
-    let route = route(&packet, &ranges(), |addr| (*addr == B.into()).then(endpoint));
+    let route = route(&packet, FROM, &ranges(), pods);
     assert_eq!(route, Route::LocalPod(endpoint()));
 }
 
 #[test]
 fn other_pods_are_elsewhere_and_the_rest_is_the_stacks() {
-    let to = |addr, ttl| route(&parse(&frame(addr, ttl)).expect("IPv4"), &ranges(), |_| None);
+    let to = |addr, ttl| route(&parse(&frame(addr, ttl)).expect("IPv4"), FROM, &ranges(), pods);
     assert_eq!(to(Ipv4Addr::new(10, 244, 3, 9), 64), Route::OtherNode);
     assert_eq!(to(Ipv4Addr::new(10, 244, 3, 9), 1), Route::Stack);
     assert_eq!(to(Ipv4Addr::new(10, 96, 0, 1), 64), Route::Stack);
     assert_eq!(to(Ipv4Addr::new(192, 0, 2, 1), 64), Route::Stack);
+}
+
+#[test]
+fn a_forged_source_goes_nowhere_past_the_stack() {
+    let far = Ipv4Addr::new(10, 244, 3, 9);
+    for to in [B, far, Ipv4Addr::new(10, 96, 0, 1), Ipv4Addr::new(192, 0, 2, 1)] {
+        let packet = parse(&frame(to, 64)).expect("IPv4");
+        assert_eq!(route(&packet, FROM + 1, &ranges(), pods), Route::Spoofed, "a neighbour's address, to {to}");
+        for source in [far, Ipv4Addr::new(192, 0, 2, 7), Ipv4Addr::UNSPECIFIED] {
+            let forged = Packet { source: source.into(), ..packet };
+            assert_eq!(route(&forged, FROM, &ranges(), pods), Route::Stack, "{source} to {to}");
+        }
+    }
+}
+
+#[test]
+fn packets_that_were_joined_are_as_long_as_each_of_them() {
+    let packet = Packet { length: 64_000, ..parse(&frame(B, 64)).expect("IPv4") };
+    assert_eq!(packet.length_on_wire(0), 64_000);
+    assert_eq!(packet.length_on_wire(1_472), 1_500);
+    assert_eq!(Packet { protocol: TCP, ..packet }.length_on_wire(1_448), 1_488);
+    assert_eq!(packet.length_on_wire(u32::MAX), u16::MAX);
 }
 
 #[test]

@@ -105,7 +105,9 @@ impl PodLink {
         let name = &self.name;
         sysctl::write_if_there(&format!("ipv6/conf/{name}/disable_ipv6"), "1")?;
         sysctl::write(&format!("ipv4/conf/{name}/forwarding"), "1")?;
-        // Only the pod's own address may come out of the pod.
+        // Only the pod's own address may come out of the pod: the program sees to that for what goes past the stack,
+        // and this for the rest. If the machine's setting is larger it counts instead; that one, the loose check, is as
+        // strict on a link without an address.
         sysctl::write(&format!("ipv4/conf/{name}/rp_filter"), "1")?;
         netlink.set_up(index, Some(&self.uid)).await?;
         netlink.put_neighbour(index, self.address, names::pod_mac(name)).await?;

@@ -5,3 +5,4 @@ mod lifecycle;
 mod net;
 mod packets;
 mod sockets;
+mod spoofing;

@@ -2,25 +2,28 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    thread,
 };
 
 use nodeplane_node_agent::dataplane::{Endpoint, ServicePlane};
 use nodeplane_tests::bed::netns::{Cell, Netns};
 
-use super::bed::{BACKEND_PORT, Node, Seen, Server, ask_tcp};
+use super::bed::{ANSWER, BACKEND_PORT, Node, Seen, Server, ask_tcp};
 
 const GATEWAY: &str = "10.244.0.1";
 
 /// A pod as the agent wires it: a /32, a default route by the gateway, and neighbours that need no
 /// asking.
-struct Pod {
-    netns: Netns,
-    endpoint: Endpoint,
+pub(super) struct Pod {
+    pub(super) netns: Netns,
+    pub(super) endpoint: Endpoint,
 }
 
 impl Pod {
-    fn new(node: &Netns, addr: Ipv4Addr, host_side: &str) -> Self {
+    pub(super) fn new(node: &Netns, addr: Ipv4Addr, host_side: &str) -> Self {
         Self::with_ifindex(node, addr, host_side, None)
     }
 
@@ -55,18 +58,18 @@ impl Pod {
 }
 
 fn ask_tcp_briefly(to: SocketAddr) -> Result<Seen, i32> {
-    match std::net::TcpStream::connect_timeout(&to, std::time::Duration::from_millis(700)) {
+    match TcpStream::connect_timeout(&to, std::time::Duration::from_millis(700)) {
         Ok(_) => ask_tcp(to),
         Err(error) => Err(error.raw_os_error().unwrap_or(-1)),
     }
 }
 
-const A: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 2);
-const B: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 3);
+pub(super) const A: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 2);
+pub(super) const B: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 3);
 /// On another node.
-const FAR: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 2);
+pub(super) const FAR: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 2);
 
-fn add(node: &Node, plane: &ServicePlane, pods: &[&Pod]) {
+pub(super) fn add(node: &Node, plane: &ServicePlane, pods: &[&Pod]) {
     for pod in pods {
         node.netns.run(|| plane.add_endpoint(&pod.endpoint)).expect("endpoint");
     }
@@ -120,15 +123,28 @@ fn an_interface_that_came_back_gets_a_new_link() {
     assert_eq!(second.ask(&node, B), Ok((3, (B, BACKEND_PORT).into())));
 }
 
-#[test]
-fn a_pod_elsewhere_is_reached_by_the_nodes_routes_past_its_firewall() {
-    let node = Node::new();
+/// Another node, with a pod at [`FAR`]. This one has no route to it yet.
+pub(super) fn other_node(node: &Node) -> Netns {
     let other = Netns::new("npo").expect("namespace");
     node.netns.wire("wire0", &other, "wire0").expect("wire");
     node.netns.ip("addr add 192.0.2.1/24 dev wire0").expect("ip");
     other.ip("addr add 192.0.2.2/24 dev wire0").expect("ip");
     other.ip(&format!("addr add {FAR}/32 dev lo")).expect("ip");
     other.ip("route add 10.244.0.0/24 via 192.0.2.1").expect("ip");
+    other
+}
+
+/// Nothing of A's pod passes by the stack.
+fn drop_forwarded(node: &Node) {
+    let firewall =
+        node.netns.run(|| Command::new("iptables").args(["-A", "FORWARD", "-i", "npa", "-j", "DROP"]).status());
+    assert!(firewall.expect("iptables").success());
+}
+
+#[test]
+fn a_pod_elsewhere_is_reached_by_the_nodes_routes_past_its_firewall() {
+    let node = Node::new();
+    let other = other_node(&node);
     let _server = Server::tcp(&other, FAR);
     let a = Pod::new(&node.netns, A, "npa");
     let plane = node.plane();
@@ -142,13 +158,41 @@ fn a_pod_elsewhere_is_reached_by_the_nodes_routes_past_its_firewall() {
     assert_eq!(plane.verdicts().expect("verdicts")["to_other_node"], 0);
 
     node.netns.ip("route add 10.244.1.0/24 via 192.0.2.2").expect("ip");
-    let firewall = node
-        .netns
-        .run(|| std::process::Command::new("iptables").args(["-A", "FORWARD", "-i", "npa", "-j", "DROP"]).status());
-    assert!(firewall.expect("iptables").success());
+    drop_forwarded(&node);
     let seen = a.ask(&node, FAR).expect("answer");
     assert_eq!(seen.1.ip(), IpAddr::V4(FAR));
     assert!(plane.verdicts().expect("verdicts")["to_other_node"] >= 6);
+}
+
+#[test]
+fn packets_that_the_kernel_joined_go_past_the_stack_to_another_node() {
+    const BYTES: usize = 4 << 20;
+
+    let node = Node::new();
+    let other = other_node(&node);
+    node.netns.sysctl("net/ipv4/ip_forward", "1").expect("sysctl");
+    node.netns.ip("route add 10.244.1.0/24 via 192.0.2.2").expect("ip");
+    let a = Pod::new(&node.netns, A, "npa");
+    let plane = node.plane();
+    add(&node, &plane, &[&a]);
+    drop_forwarded(&node);
+    let listener = other.run(|| TcpListener::bind((FAR, BACKEND_PORT))).expect("bind");
+    let reader = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        stream.set_read_timeout(Some(ANSWER)).expect("timeout");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).map(|_| bytes.len())
+    });
+    a.netns.run(|| {
+        let mut stream = TcpStream::connect_timeout(&(FAR, BACKEND_PORT).into(), ANSWER).expect("connect");
+        stream.set_write_timeout(Some(ANSWER)).expect("timeout");
+        stream.write_all(&vec![7; BYTES]).expect("written");
+    });
+    assert_eq!(reader.join().expect("reader").expect("read"), BYTES);
+    let verdicts = plane.verdicts().expect("verdicts");
+    assert_eq!(verdicts["to_stack"], 0, "{verdicts:?}");
+    let packets = usize::try_from(verdicts["to_other_node"]).expect("a count");
+    assert!(packets < BYTES / 1500, "not one was joined: {packets} packets");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! TCX ingress of a pod's interface on the node's side: every packet that the pod sends.
 //!
-//! To a pod of this node: into its namespace at once, past the node's stack. To a pod elsewhere:
+//! With the address of another pod for a source: nowhere. To a pod of this node: into its namespace at once, past the node's stack. To a pod elsewhere:
 //! out of the interface that the routes name, if they name one. Everything else, and every packet
 //! for the service range that no socket hook has translated (the node has an unreachable route for
 //! it), is the stack's.
@@ -24,6 +24,8 @@ use crate::maps::{ENDPOINTS, RANGES, count};
 
 /// To the next program, if there is one, else to the stack.
 const NEXT: i32 = -1;
+/// Nowhere (TC_ACT_SHOT).
+const DROP: i32 = 2;
 const AF_INET: u8 = 2;
 /// `bpf_fib_lookup` found a route and knows the neighbour.
 const FIB_SUCCESS: i64 = 0;
@@ -33,12 +35,17 @@ const FIB_NO_NEIGHBOUR: i64 = 7;
 #[classifier]
 pub(crate) fn from_pod(mut ctx: TcContext) -> i32 {
     let Some(packet) = head(&mut ctx).and_then(|head| packet::parse(head)) else { return NEXT };
-    // SAFETY: copied at once; the agent removes a pod's entry before its interface goes.
+    // SAFETY: copied at once. An interface that went before its entry, as when a sandbox dies, is
+    // one that nothing can be sent by.
     let local_pod = |addr: &_| unsafe { ENDPOINTS.get(addr) }.copied();
-    let sent = match packet::route(&packet, &RANGES.load(), local_pod) {
+    let sent = match packet::route(&packet, arrived_at(&ctx), &RANGES.load(), local_pod) {
         Route::LocalPod(pod) => to_local_pod(&mut ctx, &pod),
         Route::OtherNode => to_other_node(&mut ctx, &packet),
         Route::Stack => None,
+        Route::Spoofed => {
+            count(Verdict::SPOOFED);
+            Some(DROP)
+        }
     };
     sent.unwrap_or_else(|| {
         count(Verdict::TO_STACK);
@@ -56,6 +63,13 @@ fn head(ctx: &mut TcContext) -> Option<&mut [u8; HEAD]> {
     // SAFETY: the bytes up to `start + HEAD` are inside the packet, as just checked; every caller
     // lets go of the reference before it asks again or changes the packet by a helper.
     Some(unsafe { &mut *(start as *mut [u8; HEAD]) })
+}
+
+/// The interface that the packet came in by.
+#[inline(always)]
+fn arrived_at(ctx: &TcContext) -> u32 {
+    // SAFETY: the context is the kernel's.
+    unsafe { (*ctx.skb.skb).ingress_ifindex }
 }
 
 #[inline(always)]
@@ -81,17 +95,16 @@ fn to_other_node(ctx: &mut TcContext, packet: &Packet) -> Option<i32> {
 fn next_hop(ctx: &TcContext, packet: &Packet) -> Option<(u32, Neighbour)> {
     // SAFETY: integers and arrays of them; all zero is a value.
     let mut fib: FibLookup = unsafe { zeroed() };
-    // SAFETY: the context is the kernel's.
-    let arrived_at = unsafe { (*ctx.skb.skb).ingress_ifindex };
     fib.family = AF_INET;
-    fib.ifindex = arrived_at;
-    fib.__bindgen_anon_1.tot_len = packet.length;
+    fib.ifindex = arrived_at(ctx);
+    // SAFETY: the context is the kernel's.
+    fib.__bindgen_anon_1.tot_len = packet.length_on_wire(unsafe { (*ctx.skb.skb).gso_size });
     fib.__bindgen_anon_3.ipv4_src = packet.source.to_wire();
     fib.__bindgen_anon_4.ipv4_dst = packet.destination.to_wire();
     // SAFETY: `fib` is initialised and as long as said.
     let found =
         unsafe { bpf_fib_lookup(ctx.as_ptr().cast::<c_void>(), &raw mut fib, size_of::<FibLookup>() as c_int, 0) };
-    if (found != FIB_SUCCESS && found != FIB_NO_NEIGHBOUR) || fib.ifindex == arrived_at {
+    if (found != FIB_SUCCESS && found != FIB_NO_NEIGHBOUR) || fib.ifindex == arrived_at(ctx) {
         return None;
     }
     // SAFETY: as above.

@@ -36,23 +36,34 @@ fn nothing_for_the_cluster_leaves_the_machine() {
     drop(listener);
 }
 
+/// Without programs: what the stack itself lets pass. As a machine may be set up: no check, a strict one, and the loose
+/// one, which is as strict where a link has no address.
 #[test]
-fn only_the_pods_own_address_comes_out_of_it() {
-    let machine = Machine::new();
-    let pod = machine.pod("uid-a");
-    machine.run(async || {
-        pod.connect(&machine.open().await.expect("open")).await;
-    });
-    let (own, forged) = (Ipv4Addr::new(10, 244, 3, 2), Ipv4Addr::new(10, 244, 3, 200));
-    pod.netns.ip(&format!("addr add {forged}/32 dev eth0")).expect("address");
-    let node = machine.node.run(|| UdpSocket::bind((NODE, PORT))).expect("bind");
-    node.set_read_timeout(Some(ANSWER)).expect("timeout");
-    for source in [forged, own] {
-        let socket = pod.netns.run(|| UdpSocket::bind((source, 0))).expect("bind");
-        socket.send_to(b"?", (NODE, PORT)).expect("sent");
+fn only_the_pods_own_address_comes_out_of_it_however_strict_the_machine_is() {
+    for rp_filter in ["0", "1", "2"] {
+        let machine = Machine::new();
+        for conf in ["all", "default"] {
+            machine.node.sysctl(&format!("net/ipv4/conf/{conf}/rp_filter"), rp_filter).expect("sysctl");
+        }
+        let pod = machine.pod("uid-a");
+        machine.run(async || {
+            pod.connect(&machine.open().await.expect("open")).await;
+        });
+        let own = Ipv4Addr::new(10, 244, 3, 2);
+        // An address that nobody has, and one that the node has a route to.
+        let forged = [Ipv4Addr::new(10, 244, 3, 200), Ipv4Addr::new(198, 51, 100, 7)];
+        let node = machine.node.run(|| UdpSocket::bind((NODE, PORT))).expect("bind");
+        node.set_read_timeout(Some(ANSWER)).expect("timeout");
+        for source in forged {
+            pod.netns.ip(&format!("addr add {source}/32 dev eth0")).expect("address");
+        }
+        for source in forged.into_iter().chain([own]) {
+            let socket = pod.netns.run(|| UdpSocket::bind((source, 0))).expect("bind");
+            socket.send_to(b"?", (NODE, PORT)).expect("sent");
+        }
+        let (_, first) = node.recv_from(&mut [0]).expect("a packet");
+        assert_eq!(first.ip(), IpAddr::V4(own), "rp_filter {rp_filter}: those before it were dropped");
     }
-    let (_, first) = node.recv_from(&mut [0]).expect("a packet");
-    assert_eq!(first.ip(), IpAddr::V4(own), "the one before it was dropped");
 }
 
 #[test]
