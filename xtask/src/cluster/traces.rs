@@ -11,8 +11,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The traces; a file stands before the directory that holds it.
-const TRACES: [&str; 5] = ["/etc/docker/key.json", "/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker"];
+use super::engine::SOCKET;
+
+/// The traces; a file stands before the directory that holds it. The socket stays when an engine is killed.
+const TRACES: [&str; 6] =
+    [SOCKET, "/etc/docker/key.json", "/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker"];
 
 /// How the processes of engines begin, as the kernel tells names: 15 bytes.
 const ENGINES: [&str; 2] = ["dockerd", "containerd"];
@@ -62,6 +65,7 @@ fn foreign_in(trace: &Path) -> Option<String> {
     match trace.symlink_metadata() {
         Ok(meta) if meta.is_dir() => first_foreign(trace),
         Ok(meta) if meta.is_file() => None,
+        Ok(meta) if meta.file_type().is_socket() => (!is_dead(trace)).then(|| "somebody listens there".to_owned()),
         _ => Some("it is not what an engine makes".to_owned()),
     }
 }
@@ -112,8 +116,17 @@ fn running_engine(proc: &Path) -> Option<String> {
         let pid: u32 = process.file_name().to_str()?.parse().ok()?;
         let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
         let name = name.trim();
+        if has_ended(&process.path()) {
+            return None;
+        }
         ENGINES.iter().any(|engine| name.starts_with(engine)).then(|| format!("{name} (process {pid})"))
     })
+}
+
+/// A killed process is listed until its parent has looked.
+fn has_ended(process: &Path) -> bool {
+    let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 #[cfg(test)]

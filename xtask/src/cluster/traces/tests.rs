@@ -91,6 +91,21 @@ fn engines_are_known_by_the_names_of_their_processes() {
     process("1", "init");
     process("sys", "dockerd");
     assert_eq!(running_engine(proc.path()), None);
+    process("11", "dockerd");
+    std::fs::write(proc.path().join("11/stat"), "11 (dockerd) Z 1 11 11 0").unwrap();
+    assert_eq!(running_engine(proc.path()), None, "it was killed and only its parent has not looked");
     process("12", "containerd-shim");
     assert_eq!(running_engine(proc.path()).as_deref(), Some("containerd-shim (process 12)"));
+}
+
+#[test]
+fn the_socket_of_a_killed_engine_goes_and_that_of_a_live_one_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let socket = root.path().join("docker.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let outcome = remove_unless(None, std::slice::from_ref(&socket)).unwrap();
+    assert_eq!(outcome.kept, [(socket.clone(), "somebody listens there".to_owned())]);
+    drop(listener);
+    assert_eq!(remove_unless(None, std::slice::from_ref(&socket)).unwrap().removed, std::slice::from_ref(&socket));
+    assert!(!socket.exists());
 }
