@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, client::conn::http2, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use k8s_openapi::api::core::v1::GRPCAction;
@@ -14,6 +14,8 @@ use super::ask::{Answer, Unwell, connect};
 /// `SERVING` of `HealthCheckResponse.ServingStatus`; its names follow.
 const SERVING: usize = 1;
 const STATUSES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
+/// A status is a few bytes; what a container sends beyond this is not read.
+const LONGEST_ANSWER: usize = 64 << 10;
 /// gRPC's code for a method that a server does not have.
 const UNIMPLEMENTED: &str = "12";
 
@@ -65,7 +67,7 @@ async fn call(pod: Ipv4Addr, port: u16, service: &str) -> Result<Said, String> {
         .map_err(|error| words(&error))?;
     let answer = sender.send_request(request).await.map_err(|error| words(&error))?;
     let (head, body) = answer.into_parts();
-    let body = body.collect().await.map_err(|error| words(&error))?;
+    let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| words(&error))?;
     // A server that has nothing to say puts its trailers in front.
     let trailers = body.trailers().cloned().unwrap_or(head.headers);
     let text = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::StreamExt;
 use http_body_util::{Full, StreamBody};
 use hyper::{HeaderMap, Request, Response, body::Frame, body::Incoming, service::service_fn};
 use hyper_util::{
@@ -221,6 +222,29 @@ async fn servers_say_by_grpc_how_they_are() {
         "error: failed to connect service \"127.0.0.1:{closed}\": dial tcp 127.0.0.1:{closed}: connect: connection refused"
     );
     assert_eq!(ask(json!({ "grpc": { "port": closed } })).await, failed(refused));
+}
+
+/// A health server whose answer is as long as it likes.
+async fn flood(
+    _: Request<Incoming>,
+) -> Response<StreamBody<futures::stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>> {
+    let frames = futures::stream::repeat_with(|| Ok(Frame::data(Bytes::from(vec![0; 16 << 10]))));
+    Response::builder()
+        .header("content-type", "application/grpc")
+        .body(StreamBody::new(frames.boxed()))
+        .expect("an answer")
+}
+
+#[tokio::test]
+async fn an_answer_by_grpc_without_an_end_is_not_read_to_its_end() {
+    let (listener, port) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream, flood));
+        }
+    });
+    let why = format!("error: failed to connect service \"127.0.0.1:{port}\": length limit exceeded");
+    assert_eq!(ask(json!({ "grpc": { "port": port } })).await, failed(why));
 }
 
 #[tokio::test]
