@@ -4,8 +4,10 @@
 //! Only containers that carry this node's label are seen or touched.
 
 mod convert;
+mod exec;
 mod oom;
 mod pause;
+mod raw;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +21,6 @@ use bollard::{
     Docker,
     container::LogOutput,
     errors::Error,
-    exec::{CreateExecOptions, StartExecResults},
     models::{ContainerSummary, ContainerSummaryStateEnum},
     query_parameters::{
         CreateContainerOptionsBuilder, CreateImageOptionsBuilder, EventsOptionsBuilder, ListContainersOptionsBuilder,
@@ -31,21 +32,22 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
     ContainerRuntime, ContainerSpec, ExecResult, Image, LogOptions, Observed, PodId, PodRecord, RuntimeError,
     RuntimeVersion, Sandbox, SandboxSpec, labels,
 };
 
-/// What is kept of a command's output (upstream: `maxRespBodyLength` of probes).
-const EXEC_OUTPUT: usize = 10 << 10;
+/// The longest grace period that a label is believed, in seconds.
+const LONGEST_GRACE: i64 = 24 * 60 * 60;
 /// Answers to ordinary requests come sooner than this, in seconds; a stop may take its grace longer.
 const PATIENCE: u64 = 120;
 
 /// A Docker engine.
 pub struct DockerRuntime {
     docker: Docker,
+    host: String,
     node: String,
     cgroup_parent: Option<String>,
     least_oom_score: i64,
@@ -65,6 +67,7 @@ impl DockerRuntime {
         debug!(host, version = %docker.client_version(), "connected to Docker");
         Ok(Self {
             docker,
+            host: host.to_owned(),
             node: node.to_owned(),
             cgroup_parent,
             least_oom_score: oom::least_score(),
@@ -77,7 +80,9 @@ impl DockerRuntime {
         wanted.extend(uid.map(|uid| format!("{}={uid}", labels::POD_UID)));
         let filters = HashMap::from([("label", wanted)]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        self.docker.list_containers(Some(options)).await.map_err(failure)
+        let mut found = self.docker.list_containers(Some(options)).await.map_err(failure)?;
+        found.retain(is_of_pods);
+        Ok(found)
     }
 
     /// Creates a container after removing one that has the name already.
@@ -129,21 +134,7 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     async fn pods(&self) -> Result<Vec<PodRecord>, RuntimeError> {
-        let mut records: HashMap<String, PodRecord> = HashMap::new();
-        for container in self.list(None).await? {
-            let labels = container.labels.unwrap_or_default();
-            let Some(pod) = labels::pod(&labels) else { continue };
-            let record = records.entry(pod.uid.clone()).or_insert_with(|| PodRecord {
-                pod,
-                addresses: Vec::new(),
-                grace_seconds: 0,
-            });
-            let address = labels.get(labels::ADDRESS).and_then(|text| text.parse::<Ipv4Addr>().ok());
-            let runs = container.state == Some(ContainerSummaryStateEnum::RUNNING);
-            record.addresses.extend(address.filter(|_| runs));
-            record.grace_seconds = record.grace_seconds.max(labels::number(&labels, labels::GRACE));
-        }
-        Ok(records.into_values().collect())
+        Ok(records(self.list(None).await?))
     }
 
     async fn observe(&self, uid: &str) -> Result<Observed, RuntimeError> {
@@ -171,7 +162,13 @@ impl ContainerRuntime for DockerRuntime {
         pause::ensure_image(&self.docker).await?;
         let body = convert::sandbox_body(&self.node, self.cgroup_parent.as_deref(), spec);
         let id = self.create(&labels::sandbox_name(&spec.pod, spec.attempt), body).await?;
-        self.docker.start_container(&id, None::<StartContainerOptions>).await.map_err(failure)?;
+        if let Err(error) = self.docker.start_container(&id, None::<StartContainerOptions>).await {
+            // Nobody else has a use for it.
+            if let Err(error) = self.remove(&id).await {
+                warn!(pod = spec.pod.name, %error, "a sandbox that did not start stays behind");
+            }
+            return Err(failure(error));
+        }
         self.sandbox(&id).await
     }
 
@@ -201,44 +198,22 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     async fn exec(&self, id: &str, command: &[String], timeout: Duration) -> Result<ExecResult, RuntimeError> {
-        let options = CreateExecOptions {
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(command.to_vec()),
-            ..CreateExecOptions::default()
-        };
-        let exec = self.docker.create_exec(id, options).await.map_err(failure)?;
-        let run = async {
-            let mut text = String::new();
-            if let StartExecResults::Attached { mut output, .. } =
-                self.docker.start_exec(&exec.id, None).await.map_err(failure)?
-            {
-                while let Some(piece) = output.try_next().await.map_err(failure)? {
-                    if text.len() < EXEC_OUTPUT {
-                        text.push_str(&piece.to_string());
-                    }
-                }
-            }
-            let end = self.docker.inspect_exec(&exec.id).await.map_err(failure)?;
-            Ok(ExecResult { code: end.exit_code.unwrap_or(-1), output: text })
-        };
-        tokio::time::timeout(timeout, run)
-            .await
-            .unwrap_or_else(|_| Err(RuntimeError::TimedOut(format!("command timed out after {timeout:?}"))))
+        exec::run(&self.docker, id, command, timeout).await
     }
 
     fn logs(&self, id: &str, options: &LogOptions) -> BoxStream<'static, Result<Bytes, RuntimeError>> {
-        let mut wanted =
-            LogsOptionsBuilder::new().stdout(true).stderr(true).follow(options.follow).timestamps(options.timestamps);
-        if let Some(tail) = options.tail {
-            wanted = wanted.tail(&tail.to_string());
-        }
-        if let Some(since) = options.since {
-            wanted = wanted.since(i32::try_from(since.as_second()).unwrap_or(i32::MAX));
-        }
+        let (host, id, options) = (self.host.clone(), id.to_owned(), options.clone());
         // A follower may wait for ever for the next line.
         let docker = self.docker.clone().with_timeout(Duration::from_secs(u64::from(u32::MAX)));
-        docker.logs(id, Some(wanted.build())).map(|piece| piece.map(LogOutput::into_bytes).map_err(failure)).boxed()
+        let read = async move {
+            let found = docker.inspect_container(&id, None).await.map_err(failure)?;
+            if found.config.and_then(|config| config.tty) == Some(true) {
+                return raw::logs(&host, &docker.client_version().to_string(), &id, &options).await;
+            }
+            let pieces = docker.logs(&id, Some(log_options(&options)));
+            Ok(pieces.map(|piece| piece.map(LogOutput::into_bytes).map_err(failure)).boxed())
+        };
+        stream::once(read).try_flatten().boxed()
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, RuntimeError> {
@@ -284,6 +259,45 @@ impl ContainerRuntime for DockerRuntime {
             })
             .boxed()
     }
+}
+
+/// Whether a container is one that this agent names. An image may carry any label, but it does not
+/// name the containers that are made of it.
+fn is_of_pods(container: &ContainerSummary) -> bool {
+    container.names.iter().flatten().any(|name| name.trim_start_matches('/').starts_with("k8s_"))
+}
+
+/// The pods that containers belong to.
+fn records(found: Vec<ContainerSummary>) -> Vec<PodRecord> {
+    let mut records: HashMap<String, PodRecord> = HashMap::new();
+    for container in found {
+        let labels = container.labels.unwrap_or_default();
+        let Some(pod) = labels::pod(&labels) else { continue };
+        let new = PodRecord { pod: pod.clone(), addresses: Vec::new(), grace_seconds: 0 };
+        let record = records.entry(pod.uid).or_insert(new);
+        // A container's own labels are mixed with its image's; a sandbox has only ours.
+        if labels.get(labels::TYPE).map(String::as_str) != Some(labels::TYPE_SANDBOX) {
+            continue;
+        }
+        let address = labels.get(labels::ADDRESS).and_then(|text| text.parse::<Ipv4Addr>().ok());
+        let runs = container.state == Some(ContainerSummaryStateEnum::RUNNING);
+        record.addresses.extend(address.filter(|_| runs));
+        let grace = labels::number::<i64>(&labels, labels::GRACE).clamp(0, LONGEST_GRACE);
+        record.grace_seconds = record.grace_seconds.max(grace);
+    }
+    records.into_values().collect()
+}
+
+fn log_options(options: &LogOptions) -> bollard::query_parameters::LogsOptions {
+    let mut wanted =
+        LogsOptionsBuilder::new().stdout(true).stderr(true).follow(options.follow).timestamps(options.timestamps);
+    if let Some(tail) = options.tail {
+        wanted = wanted.tail(&tail.to_string());
+    }
+    if let Some(since) = options.since {
+        wanted = wanted.since(i32::try_from(since.as_second()).unwrap_or(i32::MAX));
+    }
+    wanted.build()
 }
 
 fn absent_is_fine(result: Result<(), Error>) -> Result<(), RuntimeError> {

@@ -12,8 +12,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use super::{
-    Tokens, VolumeError, atomic, path,
-    mounts,
+    Tokens, VolumeError, atomic, mounts, path,
     payload::{File, Payload},
     prepare, remove,
 };
@@ -186,10 +185,7 @@ fn an_agent_that_ended_while_it_wrote_leaves_nothing_half_done() {
     }
     std::os::unix::fs::symlink("..new", dir.join("..data_tmp")).expect("a link");
     bed.made(volume);
-    assert_eq!(
-        shown(&dir),
-        [file("color", "blue", 0o644), file("raw", "\0\u{1}", 0o644), file("size", "big", 0o644)]
-    );
+    assert_eq!(shown(&dir), [file("color", "blue", 0o644), file("raw", "\0\u{1}", 0o644), file("size", "big", 0o644)]);
     assert_eq!(versions(&dir), 1, "nothing of the others is left");
 }
 

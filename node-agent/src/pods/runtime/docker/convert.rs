@@ -22,6 +22,10 @@ const SANDBOX_OOM_SCORE: i64 = -998;
 /// Size of /dev/shm, bytes.
 const SHM_SIZE: i64 = 64 << 20;
 
+/// Processes and threads of a container. The kubelet's default (`podPidsLimit` -1) leaves it to the
+/// node, which one container could then fill for all.
+const MOST_PROCESSES: i64 = 4096;
+
 /// What Docker is asked for a sandbox.
 pub(super) fn sandbox_body(node: &str, cgroup_parent: Option<&str>, spec: &SandboxSpec) -> ContainerCreateBody {
     let network = if spec.host.network { "host" } else { "none" };
@@ -98,6 +102,7 @@ pub(super) fn container_body(
             cap_drop: some(&security.drop),
             group_add: some(&security.groups),
             security_opt: some(&options),
+            pids_limit: Some(MOST_PROCESSES),
             shm_size: Some(SHM_SIZE),
             ..host_config()
         }),

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use bollard::{errors::Error, models::ContainerInspectResponse};
+use bollard::{
+    errors::Error,
+    models::{ContainerInspectResponse, ContainerSummary},
+};
 use serde_json::{Value, json};
 
-use super::{absent_is_fine, convert, failure};
+use super::{LONGEST_GRACE, absent_is_fine, convert, failure, is_of_pods, records};
 use crate::pods::runtime::{
     ContainerSpec, ContainerState, HostNamespaces, Mount, PodId, Propagation, RuntimeError, SandboxSpec, labels,
 };
@@ -175,4 +178,41 @@ fn labels_remember_the_pod() {
     assert_eq!(labels::number::<u32>(&all, labels::RESTART_COUNT), 1);
     assert_eq!(labels::number::<i64>(&all, "none"), 0);
     assert_eq!(labels::pod(&HashMap::new()), None);
+}
+
+/// A running container of the node, with labels of its image among its own.
+fn listed(name: &str, mut labels: HashMap<String, String>, of_image: &[(&str, &str)]) -> ContainerSummary {
+    for (label, value) in of_image {
+        labels.entry((*label).to_owned()).or_insert_with(|| (*value).to_owned());
+    }
+    serde_json::from_value(json!({ "Names": [name], "State": "running", "Labels": labels })).expect("an answer")
+}
+
+#[test]
+fn an_image_cannot_speak_for_its_pod_by_labels() {
+    let spec = ContainerSpec { name: "app".to_owned(), ..ContainerSpec::default() };
+    let of_image = [(labels::ADDRESS, "10.0.0.99"), (labels::GRACE, "9999999999")];
+    let container = listed("/k8s_app_p_default_u_0", labels::of_container("n", &pod(), "s", &spec), &of_image);
+    let sandbox = |grace_seconds| {
+        let spec = SandboxSpec { grace_seconds, ..sandbox(HostNamespaces::default()) };
+        listed("/k8s_POD_p_default_u_1", labels::of_sandbox("n", &spec), &[])
+    };
+    let found = records(vec![container.clone(), sandbox(30)]);
+    assert_eq!((found.len(), &found[0].pod, found[0].grace_seconds), (1, &pod(), 30));
+    assert_eq!(found[0].addresses, ["10.0.0.7".parse::<std::net::Ipv4Addr>().expect("an address")]);
+    let alone = records(vec![container.clone()]);
+    assert!(alone[0].addresses.is_empty() && alone[0].grace_seconds == 0, "{alone:?}");
+    for (grace, believed) in [(i64::MAX, LONGEST_GRACE), (-1, 0)] {
+        assert_eq!(records(vec![sandbox(grace)])[0].grace_seconds, believed);
+    }
+    // Somebody runs an image that carries all the labels of a pod.
+    let all = labels::of_container("n", &pod(), "s", &spec);
+    assert!(is_of_pods(&container) && !is_of_pods(&listed("/sleepy_curie", all.clone(), &[])));
+    assert!(!is_of_pods(&listed("/my-k8s_app", all, &[])));
+}
+
+#[test]
+fn a_container_cannot_fill_the_node_with_processes() {
+    let body = json_of(&convert::container_body("n", None, &pod(), "s", &ContainerSpec::default()));
+    assert_eq!(body["HostConfig"]["PidsLimit"], 4096);
 }
