@@ -54,6 +54,9 @@ use crate::{
 /// How long an answer may take to begin (upstream's `RequestTimeout`).
 const REQUEST_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long the store may take to say that it is well (upstream's etcd check).
+const STORE_WITHIN: Duration = Duration::from_secs(2);
+
 /// How long a client may take to send a body.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -156,7 +159,7 @@ impl Api {
             }
             Route::About(about) => {
                 self.authority.look(&caller, &call.path, call.method.as_str()).await?;
-                self.tell(&about, call)?
+                self.tell(&about, call).await?
             }
         };
         if call.method == Method::HEAD {
@@ -166,7 +169,7 @@ impl Api {
     }
 
     /// Tells about the API itself.
-    fn tell(&self, about: &About, call: &Call) -> Result<Reply, Status> {
+    async fn tell(&self, about: &About, call: &Call) -> Result<Reply, Status> {
         match about {
             About::CoreVersions => discovery::versions(call, true, &self.address),
             About::Groups => discovery::versions(call, false, &self.address),
@@ -180,7 +183,7 @@ impl Api {
                 call,
                 &json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] }),
             ),
-            About::Health { probe, check } => platform::health(call, probe, check.as_deref(), &self.checks(probe)),
+            About::Health { probe, check } => platform::health(call, probe, check.as_deref(), &self.checks(probe).await),
         }
     }
 
@@ -189,16 +192,17 @@ impl Api {
         self.objects.cache().is_ready() && !self.stop.is_cancelled()
     }
 
-    fn checks(&self, probe: &str) -> Vec<Check> {
-        let mut checks = vec![Check { name: "ping", failure: None }];
+    async fn checks(&self, probe: &str) -> Vec<Check> {
+        let store = self.objects.check(STORE_WITHIN).await.err().map(|error| error.to_string());
+        let mut checks = vec![Check { name: "ping", failure: None }, Check { name: "store", failure: store }];
         if probe != "livez" {
             let cache = self.objects.cache().is_ready();
             checks
-                .push(Check { name: "watch-cache", failure: (!cache).then_some("the store has not been listed yet") });
+                .push(Check { name: "watch-cache", failure: (!cache).then(|| "the store has not been listed yet".to_owned()) });
         }
         if probe == "readyz" {
             let stopping = self.stop.is_cancelled();
-            checks.push(Check { name: "shutdown", failure: stopping.then_some("process is shutting down") });
+            checks.push(Check { name: "shutdown", failure: stopping.then(|| "process is shutting down".to_owned()) });
         }
         checks
     }

@@ -38,7 +38,7 @@ pub struct Check {
     /// Name, as in `[+]ping ok`.
     pub name: &'static str,
     /// What is wrong with it.
-    pub failure: Option<&'static str>,
+    pub failure: Option<String>,
 }
 
 /// Answers a probe from the state of all checks.
@@ -65,7 +65,7 @@ pub fn health(call: &Call, probe: &str, only: Option<&str>, checks: &[Check]) ->
 }
 
 fn report(checks: &[&Check]) -> String {
-    let line = |check: &&Check| match check.failure {
+    let line = |check: &&Check| match &check.failure {
         None => format!("[+]{} ok\n", check.name),
         Some(reason) => format!("[-]{} failed: {reason}\n", check.name),
     };

@@ -61,8 +61,14 @@ impl Reply {
         Self::new(status, "application/json", value.to_string())
     }
 
-    /// A failure as a `metav1.Status` in JSON, which every client reads whatever it asked for.
+    /// A failure as a `metav1.Status` in JSON, which every client reads whatever it asked for; for
+    /// a path that does not exist as Go's plain text, from which clients make a Status that names
+    /// what they asked for.
     pub fn failure(status: &Status) -> Self {
+        if *status == Status::no_such_path() {
+            return Self::new(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "404 page not found\n")
+                .with_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        }
         let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut reply = Self::json(code, &status.to_object());
         if let Some(seconds) = status.retry_after() {

@@ -33,7 +33,8 @@ impl Strategy for ConfigMapStrategy {
             size += decoded_size(value.text());
         }
         if size > LIMIT {
-            errors.too_long("", LIMIT);
+            // Upstream's path of no field.
+            errors.too_long("[]", LIMIT);
         }
         errors
     }

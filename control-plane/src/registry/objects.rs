@@ -3,13 +3,13 @@
 //! In: kinds and names. Out: objects with their revision, and the store's decisions in the words
 //! of the API. Never knows what is right or wrong about an object.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nodeplane_api::{
     kinds::{self, Kind},
     meta::Key,
-    status::Status,
+    status::{Reason, Status},
 };
 use serde_json::Value;
 
@@ -33,6 +33,15 @@ impl Objects {
     /// The objects of the cluster that has these keys in a store, and the cache of them.
     pub fn new(store: Arc<dyn Store>, cache: WatchCache, keys: Keys) -> Self {
         Self { store, cache, keys }
+    }
+
+    /// Whether the store does its work, and says so in time.
+    ///
+    /// # Errors
+    /// What it failed with.
+    pub async fn check(&self, within: Duration) -> Result<(), StoreError> {
+        let late = || StoreError::Unavailable(anyhow::anyhow!("no answer within {} s", within.as_secs()));
+        tokio::time::timeout(within, self.store.check()).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// The cache.
@@ -142,7 +151,7 @@ pub fn refusal(kind: &Kind, name: &str, error: StoreError) -> Status {
         }
         StoreError::TooLarge => Status {
             code: 413,
-            reason: "RequestEntityTooLarge",
+            reason: Reason::RequestEntityTooLarge,
             message: "etcdserver: request is too large".to_owned(),
             details: Value::Null,
             continue_token: None,

@@ -46,7 +46,7 @@ fn config_maps_have_keys_that_are_file_names_and_a_megabyte_at_most() {
     );
     assert_eq!(refused(json!({ "data": { "a": "x".repeat(1 << 20) } })), Vec::<String>::new());
     let too_long = refused(json!({ "data": { "a": "x".repeat(1 << 20), "b": "y" } }));
-    assert_eq!(too_long, [": Too long: may not be more than 1048576 bytes"]);
+    assert_eq!(too_long, ["[]: Too long: may not be more than 1048576 bytes"]);
 }
 
 #[test]

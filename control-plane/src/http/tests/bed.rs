@@ -186,6 +186,13 @@ impl Answer {
         self.body["message"].as_str().unwrap().to_owned()
     }
 
+    /// What clients take for a path that the server does not know.
+    #[track_caller]
+    pub(in crate::http) fn no_such_path(self) {
+        assert_eq!((self.code, self.text.as_str()), (404, "404 page not found\n"));
+        assert_eq!(self.headers[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+    }
+
     pub(in crate::http) fn warnings(&self) -> Vec<String> {
         self.headers.get_all(header::WARNING).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     }

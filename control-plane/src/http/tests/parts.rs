@@ -32,7 +32,7 @@ async fn status_is_written_at_its_own_path_and_nothing_else_is() {
     assert!(bad.contains("status.replicas: Invalid value: -1"), "{bad}");
     let stale = bed.put(&path, created).await.failed(409, "Conflict");
     assert!(stale.contains("the object has been modified"), "{stale}");
-    bed.get(&format!("{CONFIG_MAPS}/a/status")).await.failed(404, "NotFound");
+    bed.get(&format!("{CONFIG_MAPS}/a/status")).await.no_such_path();
     bed.delete(&path).await.failed(405, "MethodNotAllowed");
 }
 

@@ -82,8 +82,8 @@ async fn legacy_discovery_leads_from_groups_to_resources() {
             assert!(names.contains(&format!("{}/{}", kind.plural, part.name())), "{kind:?} {part:?}");
         }
     }
-    bed.get("/apis/nonsense.example.com").await.failed(404, "NotFound");
-    bed.get("/apis/apps/v9").await.failed(404, "NotFound");
+    bed.get("/apis/nonsense.example.com").await.no_such_path();
+    bed.get("/apis/apps/v9").await.no_such_path();
 }
 
 #[tokio::test]
@@ -130,7 +130,10 @@ async fn probes_say_what_is_wrong() {
     let report = bed.get("/readyz?verbose").await.text;
     assert!(report.contains("[+]ping ok\n") && report.ends_with("readyz check passed\n"), "{report}");
     assert_eq!(bed.get("/readyz/ping").await.text, "ok");
-    bed.get("/readyz/nonsense").await.failed(404, "NotFound");
+    bed.get("/readyz/nonsense").await.no_such_path();
+    for probe in ["livez", "readyz"] {
+        assert_eq!(bed.get(&format!("/{probe}/store")).await.text, "ok");
+    }
     bed.api.stop.cancel();
     let stopping = bed.get("/readyz").await;
     assert_eq!(stopping.code, 500);
@@ -143,7 +146,7 @@ async fn probes_say_what_is_wrong() {
 async fn paths_and_methods_that_do_not_exist_are_told_apart() {
     let bed = Bed::start().await;
     for path in ["/nonsense", "/api/v1/nonsense", "/api/v1/namespaces/default/nodes", "/apis/apps/v1/pods"] {
-        assert_eq!(bed.get(path).await.failed(404, "NotFound"), "the server could not find the requested resource");
+        bed.get(path).await.no_such_path();
     }
     bed.put(CONFIG_MAPS, json!({})).await.failed(405, "MethodNotAllowed");
     bed.post("/version", json!({})).await.failed(405, "MethodNotAllowed");
@@ -174,7 +177,7 @@ async fn answers_are_not_kept_unless_they_say_so() {
 async fn what_takes_too_long_is_given_up() {
     let never = std::future::pending::<Result<(), nodeplane_api::status::Status>>();
     let late = crate::http::within(std::time::Duration::from_millis(5), never).await.unwrap_err();
-    assert_eq!((late.code, late.reason, late.retry_after()), (504, "Timeout", None));
+    assert_eq!((late.code, late.reason.as_str(), late.retry_after()), (504, "Timeout", None));
     assert!(late.message.contains("did not complete within requested timeout"), "{late}");
     let soon = async { Ok(7) };
     assert_eq!(crate::http::within(std::time::Duration::from_secs(9), soon).await, Ok(7));
