@@ -134,22 +134,22 @@ impl redb::StorageBackend for Disk {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        Ok(self.file.read_exact_at(out, offset)?)
+        self.file.read_exact_at(out, offset)
     }
 
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
         self.check()?;
-        Ok(self.file.set_len(len)?)
+        self.file.set_len(len)
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
         self.check()?;
-        Ok(self.file.sync_data()?)
+        self.file.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         self.check()?;
-        Ok(self.file.write_all_at(data, offset)?)
+        self.file.write_all_at(data, offset)
     }
 }
 
