@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bed::{Node, PORT, Seen, Server, VIP, ask_tcp, backend_addr, frontend, snapshot};
+use bed::{Node, PORT, Seen, Server, VIP, ask_tcp, backend_addr, frontend, services};
 use nodeplane_node_agent::model::Protocol;
 use tokio::time::{Instant, sleep};
 
@@ -48,7 +48,7 @@ async fn hits_and_refusals_are_heard() {
     let node = Node::new();
     let _server = Server::tcp(&node.netns, backend_addr(1));
     let plane = node.plane();
-    plane.sync(&snapshot(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
+    plane.sync(&services(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
     let service = SocketAddr::from((VIP, PORT));
     let seen: Vec<Result<Seen, i32>> =
         node.client().run(|| vec![ask_tcp(service), ask_tcp((VIP, PORT + 1))]).expect("client");

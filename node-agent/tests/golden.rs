@@ -5,20 +5,17 @@
 
 mod cases;
 
-use nodeplane_node_agent::{
-    dataplane::{ServicePlane, fake::FakeDataplane},
-    model::Snapshot,
-};
+use nodeplane_node_agent::{dataplane::fake::FakeDataplane, model::Services, services::ServicePlane};
 
 #[test]
 fn objects_give_the_maps_that_are_written_down() {
     for case in cases::all() {
         let fake = FakeDataplane::default();
-        ServicePlane::new(fake.clone()).sync(&case.snapshot).expect("sync");
-        case.check(&outcome(&fake, &case.snapshot));
+        ServicePlane::new(fake.clone()).sync(&case.services).expect("sync");
+        case.check(&outcome(&fake, &case.services));
     }
 }
 
-fn outcome(fake: &FakeDataplane, snapshot: &Snapshot) -> String {
-    cases::outcome(&fake.state().image, snapshot)
+fn outcome(fake: &FakeDataplane, services: &Services) -> String {
+    cases::outcome(&fake.state().image, services)
 }

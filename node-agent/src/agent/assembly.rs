@@ -10,12 +10,11 @@ use tracing::{error, info};
 use super::{Agent, listen_at};
 use crate::{
     dataplane::{
-        self, ServicePlane,
+        self,
         bpf::{self, BpfDataplane},
     },
     net::{self, Network, cidr::Cidr},
     node::{facts::MEMORY_RESERVE, health::Part},
-    observe::Feed,
     pods::{
         Pods,
         api::KubernetesApi,
@@ -26,6 +25,7 @@ use crate::{
         runtime::{ContainerRuntime, docker::DockerRuntime},
     },
     server,
+    services::{Feed, ServicePlane},
 };
 
 /// How often the container engine is asked whether it answers.
@@ -68,7 +68,8 @@ impl Agent {
         };
         let plane = Arc::new(ServicePlane::new(self.insist(Part::Services, open).await?));
         let _ = self.plane.set(plane.clone());
-        let feed = Arc::new(Feed::new(self.sources.clone(), plane.clone(), &self.identity.name));
+        let (sources, recorder) = (self.sources.clone(), self.recorder.clone());
+        let feed = Arc::new(Feed::new(sources, plane.clone(), recorder, &self.identity.name));
         let _ = self.feed.set(feed.clone());
         self.task("feed", |agent| {
             let feed = feed.clone();
@@ -196,7 +197,7 @@ impl Agent {
 /// Programs that have been seen to act.
 fn proven(config: &bpf::Config) -> Result<BpfDataplane, String> {
     let prove = || -> dataplane::Result<BpfDataplane> {
-        let mut dataplane = BpfDataplane::open(config)?;
+        let dataplane = BpfDataplane::open(config)?;
         dataplane.self_test()?;
         Ok(dataplane)
     };

@@ -40,15 +40,15 @@ use tracing::{error, info, warn};
 pub use self::cleanup::cleanup;
 use crate::{
     config::Flags,
-    dataplane::ServicePlane,
     net::{self, Network},
     node::{
         self, Identity, Keeper,
         health::{Health, Part},
     },
-    observe::{Feed, Sources},
+    observe::Sources,
     pods::Pods,
     server,
+    services::{Feed, ServicePlane},
 };
 
 /// The port of a node's agent.

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::Agent;
 use crate::{
     dataplane::dump,
     net::names,
     node::object,
-    observe::Progress,
     pods::LogError,
     server::{
         View,
         logs::{LogStream, LogWish},
         metrics::Metrics,
     },
+    services::{Progress, ServicePlane},
 };
 
 /// Bytes of a page of memory.
@@ -44,14 +45,11 @@ impl View for Agent {
         }
     }
 
-    fn dump(&self) -> Value {
-        let plane = self.plane.get().map(|plane| {
-            json!({
-                "services": told(plane.dump().map(|image| dump::services(&image))),
-                "endpoints": told(plane.endpoints().map(|endpoints| dump::endpoints(&endpoints))),
-                "verdicts": told(plane.verdicts().map(|verdicts| json!(verdicts))),
-            })
-        });
+    async fn dump(&self) -> Value {
+        let plane = match self.plane.get().cloned() {
+            Some(plane) => spawn_blocking(move || kernel(&plane)).await.ok(),
+            None => None,
+        };
         let network = self.network.get().map(|network| {
             json!({
                 "range": network.range().to_string(),
@@ -69,6 +67,7 @@ impl View for Agent {
                 "syncs": progress.syncs,
                 "failures": progress.failures,
                 "error": progress.error,
+                "leftOut": progress.left_out.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "lastMicroseconds": progress.last.map(|last| u64::try_from(last.took.as_micros()).unwrap_or(u64::MAX)),
             },
             "network": network,
@@ -89,6 +88,15 @@ impl Agent {
     fn progress(&self) -> Progress {
         self.feed.get().map(|feed| feed.progress()).unwrap_or_default()
     }
+}
+
+/// What the maps hold. Blocks for as long as it takes to read them.
+fn kernel(plane: &ServicePlane) -> Value {
+    json!({
+        "services": told(plane.dump().map(|image| dump::services(&image))),
+        "endpoints": told(plane.endpoints().map(|endpoints| dump::endpoints(&endpoints))),
+        "verdicts": told(plane.verdicts().map(|verdicts| json!(verdicts))),
+    })
 }
 
 /// A pod, and what its link is called if it has one.

@@ -9,7 +9,7 @@ use std::{
 use nodeplane_ebpf_abi::endpoint::EndpointVal;
 
 use super::{Dataplane, Error, Result, Verdicts, verdicts};
-use crate::plan::{Image, Op};
+use crate::plan::{Image, Limits, Op};
 
 /// Clones share one state: keep one to look at what the other was told.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,40 @@ pub struct State {
     pub attached: BTreeSet<u32>,
     /// How often it was told that the maps are complete.
     pub settled: u32,
+    /// How many entries the maps hold; as many as the kernel's if nothing else is said.
+    pub capacity: Option<Limits>,
+}
+
+impl State {
+    fn limits(&self) -> Limits {
+        self.capacity.unwrap_or(Limits::MAPS)
+    }
+
+    /// Whether there is an entry for what is written, or room for one.
+    fn has_room(&self, op: &Op) -> bool {
+        let (image, limits) = (&self.image, self.limits());
+        match op {
+            Op::PutBackend(id, _) => image.backends.contains_key(id) || image.backends.len() < limits.backends,
+            Op::PutSlot(key, _) => image.slots.contains_key(key) || image.slots.len() < limits.slots,
+            Op::PutFrontend(key, _) => image.frontends.contains_key(key) || image.frontends.len() < limits.frontends,
+            Op::DropFrontend(_) | Op::DropSlot(_) | Op::DropBackend(_) => true,
+        }
+    }
+
+    fn apply(&mut self, op: &Op) -> std::result::Result<(), String> {
+        if let Some(left) = self.fail_after {
+            self.fail_after = left.checked_sub(1);
+            if left == 0 {
+                return Err("told to fail".into());
+            }
+        }
+        if !self.has_room(op) {
+            return Err("no room in the map".into());
+        }
+        self.image.apply(op);
+        self.applied.push(*op);
+        Ok(())
+    }
 }
 
 impl FakeDataplane {
@@ -49,23 +83,19 @@ impl FakeDataplane {
 }
 
 impl Dataplane for FakeDataplane {
+    fn limits(&self) -> Limits {
+        self.state().limits()
+    }
+
     fn dump(&self) -> Result<Image> {
         Ok(self.state().image.clone())
     }
 
-    fn apply(&mut self, ops: &[Op]) -> Result<()> {
+    fn apply(&self, ops: &[Op]) -> Result<()> {
         let mut state = self.state();
         for (done, op) in ops.iter().enumerate() {
-            match state.fail_after {
-                Some(0) => {
-                    state.fail_after = None;
-                    return Err(Error::Apply { done, total: ops.len(), op: *op, reason: "told to fail".into() });
-                }
-                Some(left) => state.fail_after = Some(left - 1),
-                None => {}
-            }
-            state.image.apply(op);
-            state.applied.push(*op);
+            let failed = |reason| Error::Apply { done, total: ops.len(), op: *op, reason };
+            state.apply(op).map_err(failed)?;
         }
         Ok(())
     }
@@ -74,22 +104,22 @@ impl Dataplane for FakeDataplane {
         Ok(self.state().endpoints.clone())
     }
 
-    fn put_endpoint(&mut self, addr: Ipv4Addr, value: EndpointVal) -> Result<()> {
+    fn put_endpoint(&self, addr: Ipv4Addr, value: EndpointVal) -> Result<()> {
         self.state().endpoints.insert(addr, value);
         Ok(())
     }
 
-    fn drop_endpoint(&mut self, addr: Ipv4Addr) -> Result<()> {
+    fn drop_endpoint(&self, addr: Ipv4Addr) -> Result<()> {
         self.state().endpoints.remove(&addr);
         Ok(())
     }
 
-    fn attach_pod(&mut self, ifindex: u32) -> Result<()> {
+    fn attach_pod(&self, ifindex: u32) -> Result<()> {
         self.state().attached.insert(ifindex);
         Ok(())
     }
 
-    fn detach_pod(&mut self, ifindex: u32) -> Result<()> {
+    fn detach_pod(&self, ifindex: u32) -> Result<()> {
         self.state().attached.remove(&ifindex);
         Ok(())
     }
@@ -98,7 +128,7 @@ impl Dataplane for FakeDataplane {
         Ok(self.state().attached.iter().copied().collect())
     }
 
-    fn settled(&mut self) -> Result<()> {
+    fn settled(&self) -> Result<()> {
         self.state().settled += 1;
         Ok(())
     }

@@ -1,25 +1,19 @@
 //! Loads, attaches and fills the BPF programs and maps.
 //!
 //! In: operations from the plan, and the pods of this node. Out: a kernel that does what they say.
-//! [`ServicePlane`] is what the agent uses; beneath it [`Dataplane`] has two implementations:
-//! [`bpf`], and [`fake`] for tests of everything above. Never knows Kubernetes, never decides what
-//! the maps should hold, and never removes a Service before it was given a complete snapshot.
+//! [`Dataplane`] has two implementations: [`bpf`], and [`fake`] for tests of everything above. Never
+//! knows Kubernetes, and never decides what the maps should hold.
 
 pub mod bpf;
 pub mod cgroup;
 pub mod dump;
 pub mod fake;
-mod plane;
-
-#[cfg(test)]
-mod tests;
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use nodeplane_ebpf_abi::{addr::Mac, endpoint::EndpointVal, verdict::Verdict};
 
-pub use self::plane::{ServicePlane, Stats};
-use crate::plan::{Image, Op};
+use crate::plan::{Image, Limits, Op};
 
 /// A pod of this node, as packets need to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +29,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn value(&self) -> EndpointVal {
+    /// Its entry in the map.
+    pub fn value(&self) -> EndpointVal {
         EndpointVal { ifindex: self.ifindex, pod_mac: Mac(self.pod_mac), host_mac: Mac(self.host_mac) }
     }
 }
@@ -128,7 +123,12 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The kernel's side of the Service plane.
-pub trait Dataplane: Send {
+///
+/// What is done to pods never waits for what is done to Services.
+pub trait Dataplane: Send + Sync {
+    /// How many entries the Service maps may hold.
+    fn limits(&self) -> Limits;
+
     /// Reads the Service maps.
     ///
     /// # Errors
@@ -139,7 +139,7 @@ pub trait Dataplane: Send {
     ///
     /// # Errors
     /// [`Error::Apply`].
-    fn apply(&mut self, ops: &[Op]) -> Result<()>;
+    fn apply(&self, ops: &[Op]) -> Result<()>;
 
     /// Reads which pods of this node are known.
     ///
@@ -151,26 +151,26 @@ pub trait Dataplane: Send {
     ///
     /// # Errors
     /// [`Error::Map`].
-    fn put_endpoint(&mut self, addr: Ipv4Addr, value: EndpointVal) -> Result<()>;
+    fn put_endpoint(&self, addr: Ipv4Addr, value: EndpointVal) -> Result<()>;
 
     /// Forgets a pod. It is no error that it was not known.
     ///
     /// # Errors
     /// [`Error::Map`].
-    fn drop_endpoint(&mut self, addr: Ipv4Addr) -> Result<()>;
+    fn drop_endpoint(&self, addr: Ipv4Addr) -> Result<()>;
 
     /// Lets `from_pod` see what comes in by an interface, or replaces what saw it before without a
     /// gap.
     ///
     /// # Errors
     /// [`Error::Attach`].
-    fn attach_pod(&mut self, ifindex: u32) -> Result<()>;
+    fn attach_pod(&self, ifindex: u32) -> Result<()>;
 
     /// Takes `from_pod` off an interface. It is no error that it, or the interface, was not there.
     ///
     /// # Errors
     /// [`Error::Pins`].
-    fn detach_pod(&mut self, ifindex: u32) -> Result<()>;
+    fn detach_pod(&self, ifindex: u32) -> Result<()>;
 
     /// The interfaces that `from_pod` is attached to, or was until they disappeared.
     ///
@@ -182,7 +182,7 @@ pub trait Dataplane: Send {
     ///
     /// # Errors
     /// [`Error::Pins`].
-    fn settled(&mut self) -> Result<()>;
+    fn settled(&self) -> Result<()>;
 
     /// Reads the counters.
     ///

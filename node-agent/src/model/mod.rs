@@ -1,19 +1,21 @@
 //! Kubernetes objects as validated plain facts.
 //!
-//! In: Services and EndpointSlices, complete lists of both. Out: an immutable [`Snapshot`] of
-//! frontends and their backends, in a fixed order. A bad object rejects only itself (a bad port
-//! only that port), with its key and the reason. Knows nothing of maps, ids or bytes, and never
-//! waits or calls anybody.
+//! In: one Service at a time, with the EndpointSlices that belong to it. Out: [`Services`]: the frontends of the whole
+//! cluster with their backends, and which of them a change has touched. A bad object rejects only itself (a bad port
+//! only that port), with its key and the reason. Knows nothing of maps, ids or bytes, and never waits or calls anybody.
 
 mod service;
+mod services;
 mod slice;
 
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Borrow, collections::BTreeMap, fmt, net::Ipv4Addr};
+use std::{fmt, net::IpAddr};
 
-use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+use nodeplane_api::meta::Key;
+
+pub use self::services::Services;
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,19 +35,26 @@ pub enum Protocol {
     Udp,
 }
 
-/// One port of a Service: what clients connect to.
+/// What clients connect to. At any time it belongs to one Service at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Listen {
+    /// ClusterIP.
+    pub addr: IpAddr,
+    /// Port.
+    pub port: u16,
+    /// Protocol.
+    pub protocol: Protocol,
+}
+
+/// One port of a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frontend {
     /// The Service.
     pub service: ObjectKey,
     /// Name of the port; empty when the Service's only port has none.
     pub port_name: String,
-    /// ClusterIP.
-    pub addr: Ipv4Addr,
-    /// Port.
-    pub port: u16,
-    /// Protocol.
-    pub protocol: Protocol,
+    /// Where it is.
+    pub at: Listen,
     /// With ClientIP affinity: for how many idle seconds a client keeps its backend.
     pub affinity_secs: Option<u32>,
     /// Who answers; sorted, each once. Empty means that connections are refused.
@@ -56,13 +65,13 @@ pub struct Frontend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Backend {
     /// Address of the pod.
-    pub addr: Ipv4Addr,
+    pub addr: IpAddr,
     /// Port of the container.
     pub port: u16,
 }
 
 /// Something that could not be taken over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rejected {
     /// `Service` or `EndpointSlice`.
     pub kind: &'static str,
@@ -72,72 +81,11 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// All frontends of the cluster as this node must serve them.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Snapshot {
-    /// Sorted by address, port and protocol; each of those once.
-    pub frontends: Vec<Frontend>,
-    /// What was left out.
-    pub rejected: Vec<Rejected>,
-}
-
-impl Snapshot {
-    /// Takes complete lists over. `node_name` decides what `internalTrafficPolicy: Local` keeps.
-    ///
-    /// The result does not depend on the order of the lists. Of two Services with one address,
-    /// port and protocol the older one has it, as the allocator would have decided.
-    pub fn build<S, E>(
-        services: impl IntoIterator<Item = S>,
-        slices: impl IntoIterator<Item = E>,
-        node_name: &str,
-    ) -> Self
-    where
-        S: Borrow<Service>,
-        E: Borrow<EndpointSlice>,
-    {
-        let mut rejected = Vec::new();
-        let mut endpoints = slice::Endpoints::default();
-        for slice in slices {
-            endpoints.add(slice.borrow(), &mut rejected);
-        }
-        let services: Vec<S> = services.into_iter().collect();
-        let mut services: Vec<&Service> = services.iter().map(Borrow::borrow).collect();
-        services.sort_by_key(|service| (service.metadata.creation_timestamp.clone(), object_key(&service.metadata)));
-        let mut frontends = BTreeMap::new();
-        for service in services {
-            for frontend in service::frontends(service, &endpoints, node_name, &mut rejected) {
-                claim(&mut frontends, frontend, &mut rejected);
-            }
-        }
-        rejected.sort_by(|a, b| (a.kind, &a.key, &a.reason).cmp(&(b.kind, &b.key, &b.reason)));
-        Self { frontends: frontends.into_values().collect(), rejected }
+impl Rejected {
+    /// A Service, or a part of it.
+    pub fn service(key: &ObjectKey, reason: impl Into<String>) -> Self {
+        Self { kind: "Service", key: key.clone(), reason: reason.into() }
     }
-}
-
-type Claims = BTreeMap<(Ipv4Addr, u16, Protocol), Frontend>;
-
-fn claim(frontends: &mut Claims, frontend: Frontend, rejected: &mut Vec<Rejected>) {
-    use std::collections::btree_map::Entry;
-    match frontends.entry((frontend.addr, frontend.port, frontend.protocol)) {
-        Entry::Vacant(free) => {
-            free.insert(frontend);
-        }
-        Entry::Occupied(taken) => rejected.push(Rejected {
-            kind: "Service",
-            reason: format!(
-                "{}:{}/{} already belongs to {}",
-                frontend.addr,
-                frontend.port,
-                frontend.protocol,
-                taken.get().service
-            ),
-            key: frontend.service,
-        }),
-    }
-}
-
-fn object_key(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> ObjectKey {
-    ObjectKey { namespace: meta.namespace.clone().unwrap_or_default(), name: meta.name.clone().unwrap_or_default() }
 }
 
 /// Reads `protocol` of a port; absent means TCP.
@@ -154,6 +102,12 @@ fn port(number: i32) -> Result<u16, String> {
     u16::try_from(number).ok().filter(|port| *port != 0).ok_or_else(|| format!("{number} is not a port number"))
 }
 
+impl From<Key> for ObjectKey {
+    fn from(Key { namespace, name }: Key) -> Self {
+        Self { namespace, name }
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
@@ -166,6 +120,12 @@ impl fmt::Display for Protocol {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
         })
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", std::net::SocketAddr::new(self.addr, self.port), self.protocol)
     }
 }
 

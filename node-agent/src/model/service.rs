@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 
-use super::{Frontend, ObjectKey, Rejected, object_key, port, protocol, slice::Endpoints};
+use super::{Frontend, Listen, ObjectKey, Protocol, Rejected, port, protocol, slice::Endpoints};
 
 /// Services with this label belong to the proxy that it names.
 const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
@@ -21,19 +21,19 @@ const MAX_AFFINITY_SECS: i32 = 86_400;
 
 /// The frontends of a Service; what is wrong with it goes to `rejected`.
 pub(super) fn frontends(
+    key: &ObjectKey,
     service: &Service,
     endpoints: &Endpoints,
     node_name: &str,
     rejected: &mut Vec<Rejected>,
 ) -> Vec<Frontend> {
-    let key = object_key(&service.metadata);
     let Some(spec) = service.spec.as_ref().filter(|spec| wanted(service, spec)) else { return Vec::new() };
     let common = cluster_ip(spec).and_then(|addr| Ok((addr, affinity_secs(spec)?, local_node(spec, node_name)?)));
     let (addr, affinity_secs, only_node) = match common {
         Ok((Some(addr), affinity_secs, only_node)) => (addr, affinity_secs, only_node),
         Ok((None, ..)) => return Vec::new(),
         Err(reason) => {
-            rejected.push(reject(&key, reason));
+            rejected.push(Rejected::service(key, reason));
             return Vec::new();
         }
     };
@@ -42,28 +42,22 @@ pub(super) fn frontends(
         match read_port(service_port) {
             Ok((number, protocol)) => {
                 let port_name = service_port.name.clone().unwrap_or_default();
-                let backends = endpoints.of(&key, &port_name, protocol, only_node);
+                let backends = endpoints.of(&port_name, protocol, only_node);
                 out.push(Frontend {
                     service: key.clone(),
                     port_name,
-                    addr,
-                    port: number,
-                    protocol,
+                    at: Listen { addr: addr.into(), port: number, protocol },
                     affinity_secs,
                     backends,
                 });
             }
-            Err(reason) => rejected.push(reject(&key, format!("port {}: {reason}", service_port.port))),
+            Err(reason) => rejected.push(Rejected::service(key, format!("port {}: {reason}", service_port.port))),
         }
     }
     out
 }
 
-fn reject(key: &ObjectKey, reason: String) -> Rejected {
-    Rejected { kind: "Service", key: key.clone(), reason }
-}
-
-fn read_port(service_port: &ServicePort) -> Result<(u16, super::Protocol), String> {
+fn read_port(service_port: &ServicePort) -> Result<(u16, Protocol), String> {
     Ok((port(service_port.port)?, protocol(service_port.protocol.as_deref())?))
 }
 

@@ -1,4 +1,4 @@
-//! EndpointSlices: the ready endpoints of every Service, by the name of the port.
+//! EndpointSlices: the ready endpoints of one Service, by the name of the port.
 //!
 //! A slice gives the numbers: `targetPort` was resolved by whoever wrote it, per group of pods.
 
@@ -8,56 +8,43 @@ use std::{
 };
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
+use nodeplane_api::meta::Key;
 
-use super::{Backend, ObjectKey, Protocol, Rejected, object_key, port, protocol};
-
-/// The label by which a slice says whose it is.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+use super::{Backend, Protocol, Rejected, port, protocol};
 
 /// Ready endpoints; each once, whatever number of slices name it.
 #[derive(Default)]
 pub(super) struct Endpoints {
-    by_port: BTreeMap<PortKey, Answering>,
+    by_port: BTreeMap<(String, Protocol), Answering>,
 }
 
-/// A Service, the name of a port, and its protocol.
-type PortKey = (ObjectKey, String, Protocol);
 /// Who answers, and on which node.
 type Answering = BTreeSet<(Backend, Option<String>)>;
 
 impl Endpoints {
-    /// Adds a slice, or the reason why it cannot be added. Slices of nobody, and those of other
-    /// address families, are none of our business.
+    /// Adds a slice, or the reason why it cannot be added. Slices of other address families are none of our business.
     pub(super) fn add(&mut self, slice: &EndpointSlice, rejected: &mut Vec<Rejected>) {
-        let Some(name) = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME)) else { return };
         if slice.address_type != "IPv4" {
             return;
         }
-        let key = object_key(&slice.metadata);
-        let service = ObjectKey { namespace: key.namespace.clone(), name: name.clone() };
         match read(slice) {
-            Ok((ports, places)) => self.merge(&service, &ports, &places),
-            Err(reason) => rejected.push(Rejected { kind: "EndpointSlice", key, reason }),
+            Ok((ports, places)) => self.merge(&ports, &places),
+            Err(reason) => rejected.push(Rejected { kind: "EndpointSlice", key: Key::of(slice).into(), reason }),
         }
     }
 
-    fn merge(&mut self, service: &ObjectKey, ports: &[Port], places: &[Place]) {
+    fn merge(&mut self, ports: &[Port], places: &[Place]) {
         for Port { name, protocol, number } in ports {
-            let answering = self.by_port.entry((service.clone(), name.clone(), *protocol)).or_default();
-            answering
-                .extend(places.iter().map(|place| (Backend { addr: place.addr, port: *number }, place.node.clone())));
+            let answering = self.by_port.entry((name.clone(), *protocol)).or_default();
+            answering.extend(
+                places.iter().map(|place| (Backend { addr: place.addr.into(), port: *number }, place.node.clone())),
+            );
         }
     }
 
-    /// Who answers for one port of a Service, on `only_node` if that is given; sorted.
-    pub(super) fn of(
-        &self,
-        service: &ObjectKey,
-        port_name: &str,
-        protocol: Protocol,
-        only_node: Option<&str>,
-    ) -> Vec<Backend> {
-        let answering = self.by_port.get(&(service.clone(), port_name.to_owned(), protocol));
+    /// Who answers for one port, on `only_node` if that is given; sorted.
+    pub(super) fn of(&self, port_name: &str, protocol: Protocol, only_node: Option<&str>) -> Vec<Backend> {
+        let answering = self.by_port.get(&(port_name.to_owned(), protocol));
         let here = |node: &Option<String>| only_node.is_none_or(|only| node.as_deref() == Some(only));
         let mut backends: Vec<Backend> =
             answering.into_iter().flatten().filter(|(_, node)| here(node)).map(|(backend, _)| *backend).collect();

@@ -42,8 +42,9 @@ use self::{
     state::State,
 };
 use crate::{
-    dataplane::{self, Endpoint, ServicePlane},
+    dataplane::{self, Endpoint},
     pods::network::{NetworkError, PodNetwork},
+    services::ServicePlane,
 };
 
 /// For pods on a machine without a way out.

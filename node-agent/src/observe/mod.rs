@@ -1,18 +1,14 @@
-//! Reflects the cluster, as far as this node needs it, and feeds the Service plane.
+//! Reflects the cluster, as far as this node needs it.
 //!
-//! In: the API server. Out: caches of Services, EndpointSlices, this node's pods and this node; and a Service plane
-//! that says what they say, once every one of them has been complete. Never writes to the API server. The caches are
-//! shared: DNS and pods read them as well.
-
-mod feed;
+//! In: the API server. Out: caches of Services, EndpointSlices, this node's pods and this node, that are shown when they
+//! are complete. Never writes to the API server, and does nothing with what it sees: the Service plane, DNS and pods
+//! read it.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, Client, runtime::watcher};
 use nodeplane_client::{informer::Informer, services::Services};
-
-pub use self::feed::{Feed, Progress};
 
 /// What is reflected.
 #[derive(Clone)]
@@ -42,6 +38,3 @@ impl Sources {
         tokio::join!(self.services.ready(), self.pods.ready(), self.node.ready());
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use nodeplane_ebpf_abi::service::{ANY_PROTO, BackendVal, FLAG_CLIENT_IP, SlotKey, SvcKey, SvcVal, TCP, UDP};
+use nodeplane_ebpf_abi::{
+    addr::{Ipv4Be, PortBe},
+    service::{ANY_PROTO, BackendVal, FLAG_CLIENT_IP, SlotKey, SvcKey, SvcVal, TCP, UDP},
+};
 
 use super::Op;
 
@@ -51,7 +54,20 @@ impl Image {
         }
     }
 
-    /// Checks the ordering law on this image; see [`super::diff`].
+    /// What the slots of a service name, up to the first that is empty.
+    pub(super) fn slots_of(&self, service: u32) -> Vec<u32> {
+        let slots = self.slots.range(SlotKey { service, index: 0 }..=SlotKey { service, index: u32::MAX });
+        (0..).zip(slots).take_while(|(index, (slot, _))| slot.index == *index).map(|(_, (_, id))| *id).collect()
+    }
+
+    /// The frontends at an address, without the one for all other ports.
+    pub(super) fn ports_of(&self, addr: Ipv4Be) -> impl Iterator<Item = &SvcKey> {
+        let others = SvcKey::any_port(addr);
+        let last = SvcKey { addr, port: PortBe::from_wire(u16::MAX), proto: u8::MAX, pad: u8::MAX };
+        self.frontends.range(others..=last).map(|(key, _)| key).filter(move |key| **key != others)
+    }
+
+    /// Checks the ordering law on this image; see [`super::order`].
     ///
     /// # Errors
     /// The first contradiction.

@@ -7,9 +7,9 @@ use nodeplane_ebpf_abi::{
     service::{BackendVal, SlotKey, SvcKey, SvcVal, TCP},
 };
 
-use super::{Image, ids::LAST};
+use super::{Op, ids::LAST};
 
-/// Service and backend id of the probe; [`super::Ids`] gives out none above [`LAST`].
+/// Service and backend id of the probe; nobody else gets one above [`LAST`].
 const ID: u32 = LAST + 1;
 
 /// One TCP frontend with one backend.
@@ -22,14 +22,26 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// `image` with the probe in it.
-    pub fn added_to(&self, image: &Image) -> Image {
-        let mut image = image.clone();
+    /// Operations that put the probe beside whatever the maps hold.
+    pub fn added(&self) -> [Op; 3] {
         let (addr, port) = (self.listener.ip().to_owned().into(), PortBe::new(self.listener.port()));
-        image.backends.insert(ID, BackendVal { service: ID, addr, port, proto: TCP, pad: 0 });
-        image.slots.insert(SlotKey { service: ID, index: 0 }, ID);
-        let key = SvcKey::new(self.vip.ip().to_owned().into(), PortBe::new(self.vip.port()), TCP);
-        image.frontends.insert(key, SvcVal { service: ID, count: 1, flags: 0, affinity_secs: 0 });
-        image
+        [
+            Op::PutBackend(ID, BackendVal { service: ID, addr, port, proto: TCP, pad: 0 }),
+            Op::PutSlot(Self::slot(), ID),
+            Op::PutFrontend(self.key(), SvcVal { service: ID, count: 1, flags: 0, affinity_secs: 0 }),
+        ]
+    }
+
+    /// Operations that take it away again.
+    pub fn removed(&self) -> [Op; 3] {
+        [Op::DropFrontend(self.key()), Op::DropSlot(Self::slot()), Op::DropBackend(ID)]
+    }
+
+    fn key(&self) -> SvcKey {
+        SvcKey::new(self.vip.ip().to_owned().into(), PortBe::new(self.vip.port()), TCP)
+    }
+
+    const fn slot() -> SlotKey {
+        SlotKey { service: ID, index: 0 }
     }
 }

@@ -56,7 +56,7 @@ pub async fn serve(view: Arc<dyn View>, path: &Path, stop: &CancellationToken) -
 }
 
 async fn tell(view: Arc<dyn View>, mut stream: UnixStream) {
-    let text = format!("{:#}\n", view.dump());
+    let text = format!("{:#}\n", view.dump().await);
     let told = timeout(PATIENCE, async {
         stream.write_all(text.as_bytes()).await?;
         stream.shutdown().await

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{dataplane::Verdicts, observe::Progress};
+use crate::{dataplane::Verdicts, services::Progress};
 
 /// What is counted.
 #[derive(Clone, Debug, Default)]
@@ -36,12 +36,14 @@ impl Metrics {
         if let Some(last) = &services.last {
             gauge("nodeplane_service_frontends", "Service ports that are served.", count(last.frontends));
             gauge("nodeplane_service_backends", "Backends behind them.", count(last.backends));
+            let help = "Services and EndpointSlices that are left out, wholly or in part.";
+            gauge("nodeplane_service_left_out", help, count(services.left_out.len()));
             let help = "How long the last write of the maps took.";
             gauge("nodeplane_service_sync_seconds", help, last.took.as_secs_f64());
         }
         let _ = writeln!(
             text,
-            "# HELP nodeplane_service_syncs_total Snapshots of Services, by what came of them.\n\
+            "# HELP nodeplane_service_syncs_total Changes of Services, by what came of them.\n\
              # TYPE nodeplane_service_syncs_total counter\n\
              nodeplane_service_syncs_total{{outcome=\"taken\"}} {}\n\
              nodeplane_service_syncs_total{{outcome=\"failed\"}} {}\n\

@@ -39,7 +39,7 @@ pub trait View: Send + Sync + 'static {
     /// Numbers about the agent.
     fn metrics(&self) -> metrics::Metrics;
     /// The live state, for people who look for a fault.
-    fn dump(&self) -> Value;
+    async fn dump(&self) -> Value;
     /// The log of a container.
     async fn logs(&self, wish: LogWish) -> Result<LogStream, LogError>;
 }

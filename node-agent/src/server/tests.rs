@@ -85,7 +85,7 @@ impl View for Scene {
         metrics::Metrics { pods: 1, ..metrics::Metrics::default() }
     }
 
-    fn dump(&self) -> Value {
+    async fn dump(&self) -> Value {
         json!({ "services": [] })
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
-use nodeplane_node_agent::{model::Snapshot, plan::Image};
+use nodeplane_node_agent::{model::Services, plan::Image};
 use serde::Deserialize as _;
 
 /// The node whose maps are expected.
@@ -17,7 +17,7 @@ const UPDATE: &str = "NODEPLANE_UPDATE_GOLDEN";
 /// One folder.
 pub(crate) struct Case {
     /// What the objects mean.
-    pub(crate) snapshot: Snapshot,
+    pub(crate) services: Services,
     expected: PathBuf,
 }
 
@@ -46,7 +46,7 @@ impl Case {
                 other => panic!("{}: kind {other:?}", folder.display()),
             }
         }
-        Self { snapshot: Snapshot::build(services, slices, NODE), expected: folder.join("maps.txt") }
+        Self { services: Services::build(services, slices, NODE), expected: folder.join("maps.txt") }
     }
 
     /// Compares, or writes when told to.
@@ -61,11 +61,12 @@ impl Case {
 }
 
 /// Maps and rejections as text.
-pub(crate) fn outcome(image: &Image, snapshot: &Snapshot) -> String {
+pub(crate) fn outcome(image: &Image, services: &Services) -> String {
     let mut text = image.to_string();
-    if !snapshot.rejected.is_empty() {
+    let rejected = services.rejected();
+    if !rejected.is_empty() {
         text.push_str("left out:\n");
-        for rejected in &snapshot.rejected {
+        for rejected in rejected {
             writeln!(text, "  {rejected}").expect("writing to a string");
         }
     }

@@ -13,18 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use nodeplane_ebpf_abi::{
     ABI_VERSION,
     ranges::{Range, Ranges},
 };
 use nodeplane_node_agent::{
-    dataplane::{
-        ServicePlane,
-        bpf::{self, BpfDataplane, Config, Object},
-    },
-    model::{Backend, Frontend, ObjectKey, Protocol, Snapshot},
+    dataplane::bpf::{self, BpfDataplane, Config, Object},
+    model::{Backend, Frontend, Listen, ObjectKey, Protocol, Services},
+    services::ServicePlane,
 };
 use nodeplane_tests::bed::netns::{Cell, Cgroup, Netns, unique};
+use serde_json::json;
 
 /// The Service that the tests ask for.
 pub(crate) const VIP: Ipv4Addr = Ipv4Addr::new(10, 96, 7, 1);
@@ -108,16 +108,42 @@ pub(crate) fn frontend(protocol: Protocol, hosts: &[u8]) -> Frontend {
     Frontend {
         service: ObjectKey { namespace: "default".into(), name: "web".into() },
         port_name: String::new(),
-        addr: VIP,
-        port: PORT,
-        protocol,
+        at: Listen { addr: VIP.into(), port: PORT, protocol },
         affinity_secs: None,
-        backends: hosts.iter().map(|host| Backend { addr: backend_addr(*host), port: BACKEND_PORT }).collect(),
+        backends: hosts.iter().map(|host| Backend { addr: backend_addr(*host).into(), port: BACKEND_PORT }).collect(),
     }
 }
 
-pub(crate) fn snapshot(frontends: &[Frontend]) -> Snapshot {
-    Snapshot { frontends: frontends.to_vec(), rejected: Vec::new() }
+/// A Service for each frontend, with a slice for each backend.
+pub(crate) fn services(frontends: &[Frontend]) -> Services {
+    let (mut services, mut slices) = (Vec::<Service>::new(), Vec::<EndpointSlice>::new());
+    for (number, frontend) in frontends.iter().enumerate() {
+        let name = format!("{}-{number}", frontend.service.name);
+        let Listen { addr, port, protocol } = frontend.at;
+        let protocol = protocol.to_string();
+        let mut service = json!({
+            "metadata": { "namespace": frontend.service.namespace, "name": name },
+            "spec": { "clusterIP": addr, "ports": [{ "port": port, "protocol": protocol }] },
+        });
+        if let Some(seconds) = frontend.affinity_secs {
+            service["spec"]["sessionAffinity"] = json!("ClientIP");
+            service["spec"]["sessionAffinityConfig"] = json!({ "clientIP": { "timeoutSeconds": seconds } });
+        }
+        services.push(serde_json::from_value(service).expect("a Service"));
+        slices.extend(frontend.backends.iter().zip(0..).map(|(backend, slice): (&Backend, u32)| {
+            let slice = json!({
+                "metadata": {
+                    "namespace": frontend.service.namespace, "name": format!("{name}-{slice}"),
+                    "labels": { "kubernetes.io/service-name": name },
+                },
+                "addressType": "IPv4",
+                "ports": [{ "port": backend.port, "protocol": protocol }],
+                "endpoints": [{ "addresses": [backend.addr] }],
+            });
+            serde_json::from_value(slice).expect("an EndpointSlice")
+        }));
+    }
+    Services::build(services, slices, "here")
 }
 
 pub(crate) fn backend_addr(host: u8) -> Ipv4Addr {

@@ -3,11 +3,12 @@
 use std::{fs, net::SocketAddr, process::Command};
 
 use nodeplane_node_agent::{
-    dataplane::{Dataplane as _, Error, ServicePlane, bpf},
+    dataplane::{Dataplane as _, Error, bpf},
     model::Protocol,
+    services::ServicePlane,
 };
 
-use super::bed::{Node, PORT, Seen, Server, VIP, ask_tcp, backend_addr, frontend, snapshot, until};
+use super::bed::{Node, PORT, Seen, Server, VIP, ask_tcp, backend_addr, frontend, services, until};
 
 fn service() -> SocketAddr {
     (VIP, PORT).into()
@@ -17,9 +18,9 @@ fn service() -> SocketAddr {
 fn a_restart_changes_nothing_and_no_connection_fails() {
     let node = Node::new();
     let _servers = [1, 2].map(|host| Server::tcp(&node.netns, backend_addr(host)));
-    let services = snapshot(&[frontend(Protocol::Tcp, &[1, 2]), frontend(Protocol::Udp, &[1])]);
+    let all = services(&[frontend(Protocol::Tcp, &[1, 2]), frontend(Protocol::Udp, &[1])]);
     let mut plane = node.plane();
-    plane.sync(&services).expect("sync");
+    plane.sync(&all).expect("sync");
     let before = plane.dump().expect("dump");
 
     let client = node
@@ -43,7 +44,7 @@ fn a_restart_changes_nothing_and_no_connection_fails() {
         plane = node.plane();
         let at_start = translated(&plane);
         until("connections under the new agent", || translated(&plane) > at_start + 50);
-        let stats = plane.sync(&services).expect("sync");
+        let stats = plane.sync(&all).expect("sync");
         assert_eq!(stats.operations, 0);
     }
     let (answers, errors): ([u32; 2], Vec<String>) = client.stop().expect("client");
@@ -60,7 +61,7 @@ fn a_service_changes_under_a_running_client_and_no_connection_fails() {
     let _servers = [1, 2, 3].map(|host| Server::tcp(&node.netns, backend_addr(host)));
     let plane = node.plane();
     let steps: [&[u8]; 5] = [&[1, 2, 3], &[2], &[2, 3], &[1, 3], &[3, 1, 2]];
-    plane.sync(&snapshot(&[frontend(Protocol::Tcp, steps[0])])).expect("sync");
+    plane.sync(&services(&[frontend(Protocol::Tcp, steps[0])])).expect("sync");
     let client = node
         .client()
         .start(|stop| {
@@ -75,7 +76,7 @@ fn a_service_changes_under_a_running_client_and_no_connection_fails() {
         })
         .expect("client");
     for change in 1..=CHANGES {
-        plane.sync(&snapshot(&[frontend(Protocol::Tcp, steps[change % steps.len()])])).expect("sync");
+        plane.sync(&services(&[frontend(Protocol::Tcp, steps[change % steps.len()])])).expect("sync");
     }
     until("connections", || plane.verdicts().expect("verdicts")["translated"] > 100);
     let (answers, errors): (u32, Vec<i32>) = client.stop().expect("client");
@@ -88,7 +89,7 @@ fn a_service_changes_under_a_running_client_and_no_connection_fails() {
 fn services_work_while_no_agent_runs() {
     let node = Node::new();
     let _server = Server::tcp(&node.netns, backend_addr(1));
-    node.plane().sync(&snapshot(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
+    node.plane().sync(&services(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
     let seen: Result<Seen, i32> = node.client().run(|| ask_tcp(service())).expect("client");
     assert_eq!(seen, Ok((1, service())));
 }
@@ -96,7 +97,7 @@ fn services_work_while_no_agent_runs() {
 #[test]
 fn the_self_test_passes_and_leaves_nothing() {
     let node = Node::new();
-    let mut dataplane = node.open();
+    let dataplane = node.open();
     node.netns.run(|| dataplane.self_test()).expect("the hooks act");
     assert_eq!(dataplane.dump().expect("dump"), nodeplane_node_agent::plan::Image::default());
     let left: Vec<_> = fs::read_dir(node.cgroup.path())
@@ -109,7 +110,7 @@ fn the_self_test_passes_and_leaves_nothing() {
 #[test]
 fn the_self_test_says_that_hooks_are_not_there() {
     let node = Node::new();
-    let mut dataplane = node.open();
+    let dataplane = node.open();
     // Somebody removes the pins behind our back; the kernel takes a moment to detach.
     fs::remove_dir_all(node.pins().join("links")).expect("links");
     until("nothing is attached", || node.netns.run(|| dataplane.self_test()).is_err());
@@ -160,8 +161,8 @@ fn pins_of_another_version_go_when_the_maps_are_complete() {
     fs::create_dir(node.bpffs.join("others")).expect("folder");
     drop(plane);
     let plane = node.plane();
-    assert!(old.exists(), "not before the first complete snapshot");
-    plane.sync(&snapshot(&[])).expect("sync");
+    assert!(old.exists(), "not before everything is known");
+    plane.sync(&services(&[])).expect("sync");
     assert!(!node.bpffs.join("v0").exists());
     assert!(node.bpffs.join("others").exists(), "not ours");
     fs::remove_dir(node.bpffs.join("others")).expect("folder");
@@ -171,7 +172,7 @@ fn pins_of_another_version_go_when_the_maps_are_complete() {
 fn an_agent_with_another_cgroup_leaves_the_first_one() {
     let node = Node::new();
     let _server = Server::tcp(&node.netns, backend_addr(1));
-    node.plane().sync(&snapshot(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
+    node.plane().sync(&services(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
     let other = nodeplane_tests::bed::netns::Cgroup::new("npd").expect("cgroup");
     let mut config = node.config();
     config.cgroup_root = Some(other.path().to_owned());
@@ -188,7 +189,7 @@ fn an_agent_with_another_cgroup_leaves_the_first_one() {
 fn cleanup_removes_everything_and_may_be_repeated() {
     let node = Node::new();
     let _server = Server::tcp(&node.netns, backend_addr(1));
-    node.plane().sync(&snapshot(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
+    node.plane().sync(&services(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
     bpf::cleanup(&node.bpffs).expect("cleanup");
     assert!(!node.bpffs.exists());
     let seen: Result<Seen, i32> = node.client().run(|| ask_tcp(service())).expect("client");
@@ -203,7 +204,7 @@ fn the_golden_cases_come_out_of_real_maps_as_well() {
         // Every case on maps of its own: ids count from one.
         bpf::cleanup(&node.bpffs).expect("cleanup");
         let plane = node.plane();
-        plane.sync(&case.snapshot).expect("sync");
-        case.check(&crate::cases::outcome(&plane.dump().expect("dump"), &case.snapshot));
+        plane.sync(&case.services).expect("sync");
+        case.check(&crate::cases::outcome(&plane.dump().expect("dump"), &case.services));
     }
 }

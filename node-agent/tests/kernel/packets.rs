@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use nodeplane_node_agent::dataplane::{Endpoint, ServicePlane};
+use nodeplane_node_agent::{dataplane::Endpoint, services::ServicePlane};
 use nodeplane_tests::bed::netns::{Cell, Netns};
 
 use super::bed::{ANSWER, BACKEND_PORT, Node, Seen, Server, ask_tcp};
@@ -206,8 +206,8 @@ fn a_pod_uses_a_service_whose_backend_is_its_neighbour() {
     let plane = node.plane();
     add(&node, &plane, &[&a, &b]);
     let mut web = super::bed::frontend(Protocol::Tcp, &[]);
-    web.backends = vec![Backend { addr: B, port: BACKEND_PORT }];
-    plane.sync(&super::bed::snapshot(&[web])).expect("sync");
+    web.backends = vec![Backend { addr: B.into(), port: BACKEND_PORT }];
+    plane.sync(&super::bed::services(&[web])).expect("sync");
 
     let service: SocketAddr = (super::bed::VIP, super::bed::PORT).into();
     for pod in [&a, &b] {

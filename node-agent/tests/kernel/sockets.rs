@@ -10,7 +10,7 @@ use nodeplane_node_agent::model::{Frontend, Protocol};
 use nodeplane_tests::bed::netns::{Cell, Netns};
 
 use super::bed::{
-    BACKEND_PORT, Node, PORT, Seen, Server, VIP, any_udp, ask_tcp, ask_udp, backend_addr, frontend, snapshot,
+    BACKEND_PORT, Node, PORT, Seen, Server, VIP, any_udp, ask_tcp, ask_udp, backend_addr, frontend, services,
 };
 
 fn service() -> SocketAddr {
@@ -27,7 +27,7 @@ fn a_tcp_client_reaches_the_backend_and_believes_to_talk_to_the_service() {
     let node = Node::new();
     let _server = Server::tcp(&node.netns, backend_addr(1));
     let plane = node.plane();
-    plane.sync(&snapshot(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
+    plane.sync(&services(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
 
     let seen: Result<Seen, i32> = node.client().run(|| ask_tcp(service())).expect("client");
     assert_eq!(seen, Ok((1, service())));
@@ -40,7 +40,7 @@ fn a_dual_stack_socket_reaches_the_same_service() {
     let node = Node::new();
     let _tcp = Server::tcp(&node.netns, backend_addr(1));
     let _udp = Server::udp(&node.netns, backend_addr(1));
-    node.plane().sync(&snapshot(&[frontend(Protocol::Tcp, &[1]), frontend(Protocol::Udp, &[1])])).expect("sync");
+    node.plane().sync(&services(&[frontend(Protocol::Tcp, &[1]), frontend(Protocol::Udp, &[1])])).expect("sync");
 
     let seen: [Result<Seen, i32>; 3] = node
         .client()
@@ -59,7 +59,7 @@ fn a_dual_stack_socket_reaches_the_same_service() {
 fn udp_answers_come_from_the_service_connected_or_not() {
     let node = Node::new();
     let _server = Server::udp(&node.netns, backend_addr(1));
-    node.plane().sync(&snapshot(&[frontend(Protocol::Udp, &[1])])).expect("sync");
+    node.plane().sync(&services(&[frontend(Protocol::Udp, &[1])])).expect("sync");
 
     let unconnected: Result<Seen, i32> = node.client().run(|| ask_udp(&any_udp(), service())).expect("client");
     assert_eq!(unconnected, Ok((1, service())));
@@ -82,7 +82,7 @@ fn udp_answers_come_from_the_service_connected_or_not() {
 fn a_service_without_endpoints_refuses_and_so_does_an_unknown_port() {
     let node = Node::new();
     let plane = node.plane();
-    plane.sync(&snapshot(&[frontend(Protocol::Tcp, &[]), frontend(Protocol::Udp, &[])])).expect("sync");
+    plane.sync(&services(&[frontend(Protocol::Tcp, &[]), frontend(Protocol::Udp, &[])])).expect("sync");
 
     let errors: Vec<Option<i32>> = node
         .client()
@@ -109,7 +109,7 @@ fn what_is_no_service_is_left_alone() {
     let node = Node::new();
     let _server = Server::tcp(&node.netns, backend_addr(1));
     let plane = node.plane();
-    plane.sync(&snapshot(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
+    plane.sync(&services(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
 
     let direct = SocketAddr::from((backend_addr(1), BACKEND_PORT));
     let (seen, unassigned): (Result<Seen, i32>, Result<Seen, i32>) =
@@ -123,7 +123,7 @@ fn what_is_no_service_is_left_alone() {
 fn processes_outside_the_cgroup_are_left_alone() {
     let node = Node::new();
     let _server = Server::tcp(&node.netns, backend_addr(1));
-    node.plane().sync(&snapshot(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
+    node.plane().sync(&services(&[frontend(Protocol::Tcp, &[1])])).expect("sync");
     let seen = node.netns.run(|| ask_tcp(service()));
     assert_eq!(seen, Err(libc::ENETUNREACH));
 }
@@ -141,7 +141,7 @@ fn ask_often(client: &Cell<'_>, times: usize) -> BTreeMap<u8, usize> {
 fn connections_take_turns_over_the_backends() {
     let node = Node::new();
     let _servers = [1, 2, 3].map(|host| Server::tcp(&node.netns, backend_addr(host)));
-    node.plane().sync(&snapshot(&[frontend(Protocol::Tcp, &[1, 2, 3])])).expect("sync");
+    node.plane().sync(&services(&[frontend(Protocol::Tcp, &[1, 2, 3])])).expect("sync");
     assert_eq!(ask_often(&node.client(), 30), BTreeMap::from([(1, 10), (2, 10), (3, 10)]));
 }
 
@@ -156,7 +156,7 @@ fn a_client_keeps_its_backend_and_another_client_has_its_own() {
     let hosts = [1, 2];
     let _servers = hosts.map(|host| Server::tcp(&node.netns, backend_addr(host)));
     let _others = hosts.map(|host| Server::tcp(&other_pod, backend_addr(host)));
-    node.plane().sync(&snapshot(&[sticky(&hosts, 3_600)])).expect("sync");
+    node.plane().sync(&services(&[sticky(&hosts, 3_600)])).expect("sync");
 
     let first = ask_often(&node.client(), 10);
     // Another process of the same pod is the same client.
@@ -170,7 +170,7 @@ fn a_client_keeps_its_backend_and_another_client_has_its_own() {
 fn affinity_ends_when_a_client_was_idle_too_long() {
     let node = Node::new();
     let _servers = [1, 2].map(|host| Server::tcp(&node.netns, backend_addr(host)));
-    node.plane().sync(&snapshot(&[sticky(&[1, 2], 1)])).expect("sync");
+    node.plane().sync(&services(&[sticky(&[1, 2], 1)])).expect("sync");
     let answers: Vec<u8> = node
         .client()
         .run(|| {
@@ -191,10 +191,10 @@ fn affinity_to_a_backend_that_went_is_forgotten() {
     let node = Node::new();
     let _servers = [1, 2].map(|host| Server::tcp(&node.netns, backend_addr(host)));
     let plane = node.plane();
-    plane.sync(&snapshot(&[sticky(&[1, 2], 3_600)])).expect("sync");
+    plane.sync(&services(&[sticky(&[1, 2], 3_600)])).expect("sync");
     let had = *ask_often(&node.client(), 1).keys().next().expect("answer");
     let other = 3 - had;
-    plane.sync(&snapshot(&[sticky(&[other], 3_600)])).expect("sync");
+    plane.sync(&services(&[sticky(&[other], 3_600)])).expect("sync");
     assert_eq!(ask_often(&node.client(), 5), BTreeMap::from([(other, 5)]));
 }
 
@@ -203,7 +203,7 @@ fn datagrams_of_one_socket_reach_one_backend_until_it_goes() {
     let node = Node::new();
     let _servers = [1, 2].map(|host| Server::udp(&node.netns, backend_addr(host)));
     let plane = node.plane();
-    plane.sync(&snapshot(&[frontend(Protocol::Udp, &[1, 2])])).expect("sync");
+    plane.sync(&services(&[frontend(Protocol::Udp, &[1, 2])])).expect("sync");
     let client = node
         .client()
         .start(|stop| {
@@ -218,7 +218,7 @@ fn datagrams_of_one_socket_reach_one_backend_until_it_goes() {
         .expect("client");
     super::bed::until("ten datagrams", || plane.verdicts().expect("verdicts")["translated"] > 10);
     let had = 1;
-    plane.sync(&snapshot(&[frontend(Protocol::Udp, &[2])])).expect("sync");
+    plane.sync(&services(&[frontend(Protocol::Udp, &[2])])).expect("sync");
     let answers: Vec<Result<u8, i32>> = client.stop().expect("client");
     let moved = answers.iter().position(|answer| *answer != Ok(had)).expect("it moved");
     assert!(moved > 5, "one socket, one backend: {answers:?}");
@@ -229,7 +229,7 @@ fn datagrams_of_one_socket_reach_one_backend_until_it_goes() {
 fn a_connected_udp_socket_that_names_the_service_again_keeps_its_backend() {
     let node = Node::new();
     let _servers = [1, 2].map(|host| Server::udp(&node.netns, backend_addr(host)));
-    node.plane().sync(&snapshot(&[frontend(Protocol::Udp, &[1, 2])])).expect("sync");
+    node.plane().sync(&services(&[frontend(Protocol::Udp, &[1, 2])])).expect("sync");
     let answers: Vec<Result<Seen, i32>> = node
         .client()
         .run(|| {
@@ -255,11 +255,11 @@ fn lookups_by_new_sockets_leave_affinity_alone() {
         let answered = || (0..LOOKUPS).all(|_| ask_udp(&any_udp(), service()).is_ok());
         assert!(node.client().run(answered).expect("client"));
     };
-    plane.sync(&snapshot(&[sticky(&[1, 2], 3_600), frontend(Protocol::Udp, &[1])])).expect("sync");
+    plane.sync(&services(&[sticky(&[1, 2], 3_600), frontend(Protocol::Udp, &[1])])).expect("sync");
     ask_often(&node.client(), 1);
     look_up();
     assert_eq!((node.entries("NP_AFFINITY"), node.entries("NP_UDP_FLOWS")), (1, 0), "one backend needs no memory");
-    plane.sync(&snapshot(&[sticky(&[1, 2], 3_600), frontend(Protocol::Udp, &[1, 2])])).expect("sync");
+    plane.sync(&services(&[sticky(&[1, 2], 3_600), frontend(Protocol::Udp, &[1, 2])])).expect("sync");
     look_up();
     assert_eq!((node.entries("NP_AFFINITY"), node.entries("NP_UDP_FLOWS")), (1, LOOKUPS));
     assert_eq!(plane.verdicts().expect("verdicts")["not_noted"], 0);

@@ -11,7 +11,12 @@ mod pins;
 mod selftest;
 mod sys;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -30,7 +35,7 @@ use tracing::info;
 pub use self::pins::cleanup;
 use self::{links::SOCKET_HOOKS, pins::Pins};
 use super::{Dataplane, Error, Result, Verdicts, cgroup, verdicts};
-use crate::plan::{Image, Op};
+use crate::plan::{Image, Limits, Op};
 
 const FROM_POD: &str = "from_pod";
 
@@ -62,20 +67,25 @@ pub struct Config {
 
 /// The programs and maps in the kernel. Dropping it leaves them at work.
 pub struct BpfDataplane {
-    ebpf: Ebpf,
-    tables: Tables,
+    services: Mutex<ServiceTables>,
+    pods: Mutex<Pods>,
+    verdicts: PerCpuArray<MapData, u64>,
     pins: Pins,
     cgroup: PathBuf,
     _log: Option<log::Forwarding>,
 }
 
-/// Handles of the maps that the agent reads and writes.
-struct Tables {
+/// Handles of the maps that hold the Services.
+struct ServiceTables {
     frontends: HashMap<MapData, SvcKey, SvcVal>,
     slots: HashMap<MapData, SlotKey, u32>,
     backends: HashMap<MapData, u32, BackendVal>,
+}
+
+/// What is needed to attach a pod. Apart, so that it is free while Services are written.
+struct Pods {
+    ebpf: Ebpf,
     endpoints: HashMap<MapData, Ipv4Be, EndpointVal>,
-    verdicts: PerCpuArray<MapData, u64>,
 }
 
 impl BpfDataplane {
@@ -100,11 +110,16 @@ impl BpfDataplane {
             socket_hook(&mut ebpf, program)?.load().map_err(|error| load_error(program, &error))?;
         }
         from_pod(&mut ebpf)?.load().map_err(|error| load_error(FROM_POD, &error))?;
-        let tables = Tables::open(&mut ebpf)?;
-        let mut dataplane = Self { ebpf, tables, pins, cgroup, _log: log };
-        dataplane.attach_sockets()?;
-        info!(pins = %dataplane.pins.dir().display(), cgroup = %dataplane.cgroup.display(), "BPF programs attached");
-        Ok(dataplane)
+        attach_sockets(&mut ebpf, &pins, &cgroup)?;
+        info!(pins = %pins.dir().display(), cgroup = %cgroup.display(), "BPF programs attached");
+        Ok(Self {
+            services: Mutex::new(ServiceTables::open(&mut ebpf)?),
+            verdicts: take(&mut ebpf, maps::VERDICTS)?,
+            pods: Mutex::new(Pods { endpoints: take(&mut ebpf, maps::ENDPOINTS)?, ebpf }),
+            pins,
+            cgroup,
+            _log: log,
+        })
     }
 
     /// Proves that the hooks act: a process in the cgroup connects to a reserved address that leads
@@ -113,18 +128,22 @@ impl BpfDataplane {
     ///
     /// # Errors
     /// [`Error::SelfTest`] says what happened instead.
-    pub fn self_test(&mut self) -> Result<()> {
-        let cgroup = self.cgroup.clone();
-        selftest::run(self, &cgroup).map_err(|reason| Error::SelfTest { cgroup: cgroup.display().to_string(), reason })
+    pub fn self_test(&self) -> Result<()> {
+        let cgroup = &self.cgroup;
+        selftest::run(self, cgroup).map_err(|reason| Error::SelfTest { cgroup: cgroup.display().to_string(), reason })
     }
+}
 
-    fn attach_sockets(&mut self) -> Result<()> {
-        for program in SOCKET_HOOKS {
-            let hook = socket_hook(&mut self.ebpf, program)?;
-            links::attach_socket_hook(&self.pins, hook, program, &self.cgroup)?;
-        }
-        links::drop_other_cgroups(&self.pins, &self.cgroup)
+fn attach_sockets(ebpf: &mut Ebpf, pins: &Pins, cgroup: &Path) -> Result<()> {
+    for program in SOCKET_HOOKS {
+        links::attach_socket_hook(pins, socket_hook(ebpf, program)?, program, cgroup)?;
     }
+    links::drop_other_cgroups(pins, cgroup)
+}
+
+/// A panic leaves no map half written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn load(config: &Config, pins: &Pins) -> Result<Ebpf> {
@@ -170,14 +189,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-impl Tables {
+impl ServiceTables {
     fn open(ebpf: &mut Ebpf) -> Result<Self> {
         Ok(Self {
             frontends: take(ebpf, maps::FRONTENDS)?,
             slots: take(ebpf, maps::SLOTS)?,
             backends: take(ebpf, maps::BACKENDS)?,
-            endpoints: take(ebpf, maps::ENDPOINTS)?,
-            verdicts: take(ebpf, maps::VERDICTS)?,
         })
     }
 
@@ -221,41 +238,48 @@ where
 }
 
 impl Dataplane for BpfDataplane {
+    fn limits(&self) -> Limits {
+        Limits::MAPS
+    }
+
     fn dump(&self) -> Result<Image> {
+        let tables = lock(&self.services);
         Ok(Image {
-            frontends: read_all(&self.tables.frontends, maps::FRONTENDS)?,
-            slots: read_all(&self.tables.slots, maps::SLOTS)?,
-            backends: read_all(&self.tables.backends, maps::BACKENDS)?,
+            frontends: read_all(&tables.frontends, maps::FRONTENDS)?,
+            slots: read_all(&tables.slots, maps::SLOTS)?,
+            backends: read_all(&tables.backends, maps::BACKENDS)?,
         })
     }
 
-    fn apply(&mut self, ops: &[Op]) -> Result<()> {
+    fn apply(&self, ops: &[Op]) -> Result<()> {
+        let mut tables = lock(&self.services);
         for (done, op) in ops.iter().enumerate() {
             let failed = |error| Error::Apply { done, total: ops.len(), op: *op, reason: chain(&error) };
-            self.tables.apply(op).map_err(failed)?;
+            tables.apply(op).map_err(failed)?;
         }
         Ok(())
     }
 
     fn endpoints(&self) -> Result<BTreeMap<Ipv4Addr, EndpointVal>> {
-        let all = read_all(&self.tables.endpoints, maps::ENDPOINTS)?;
+        let all = read_all(&lock(&self.pods).endpoints, maps::ENDPOINTS)?;
         Ok(all.into_iter().map(|(addr, value)| (addr.into(), value)).collect())
     }
 
-    fn put_endpoint(&mut self, addr: Ipv4Addr, value: EndpointVal) -> Result<()> {
-        let put = self.tables.endpoints.insert(Ipv4Be::from(addr), value, 0);
+    fn put_endpoint(&self, addr: Ipv4Addr, value: EndpointVal) -> Result<()> {
+        let put = lock(&self.pods).endpoints.insert(Ipv4Be::from(addr), value, 0);
         put.map_err(|error| map_error(maps::ENDPOINTS, &error))
     }
 
-    fn drop_endpoint(&mut self, addr: Ipv4Addr) -> Result<()> {
-        gone(self.tables.endpoints.remove(&Ipv4Be::from(addr))).map_err(|error| map_error(maps::ENDPOINTS, &error))
+    fn drop_endpoint(&self, addr: Ipv4Addr) -> Result<()> {
+        let dropped = lock(&self.pods).endpoints.remove(&Ipv4Be::from(addr));
+        gone(dropped).map_err(|error| map_error(maps::ENDPOINTS, &error))
     }
 
-    fn attach_pod(&mut self, ifindex: u32) -> Result<()> {
-        links::attach_from_pod(&self.pins, from_pod(&mut self.ebpf)?, ifindex)
+    fn attach_pod(&self, ifindex: u32) -> Result<()> {
+        links::attach_from_pod(&self.pins, from_pod(&mut lock(&self.pods).ebpf)?, ifindex)
     }
 
-    fn detach_pod(&mut self, ifindex: u32) -> Result<()> {
+    fn detach_pod(&self, ifindex: u32) -> Result<()> {
         links::detach_from_pod(&self.pins, ifindex)
     }
 
@@ -263,13 +287,13 @@ impl Dataplane for BpfDataplane {
         links::attached_pods(&self.pins)
     }
 
-    fn settled(&mut self) -> Result<()> {
+    fn settled(&self) -> Result<()> {
         self.pins.drop_other_versions()
     }
 
     fn verdicts(&self) -> Result<Verdicts> {
         verdicts(|verdict| {
-            let counts = self.tables.verdicts.get(&verdict.0, 0);
+            let counts = self.verdicts.get(&verdict.0, 0);
             Ok(counts.map_err(|error| map_error(maps::VERDICTS, &error))?.iter().sum())
         })
     }

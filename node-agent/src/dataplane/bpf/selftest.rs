@@ -14,10 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    dataplane::Dataplane,
-    plan::{Probe, diff},
-};
+use crate::{dataplane::Dataplane, plan::Probe};
 
 /// How long the whole probe may take; it needs well under a millisecond.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,17 +26,15 @@ const NOT_MOVED: i32 = 254;
 const UNKNOWN: i32 = 253;
 
 /// Probes the hooks of `dataplane` in `cgroup`. The error says what happened instead.
-pub(super) fn run(dataplane: &mut dyn Dataplane, cgroup: &Path) -> Result<(), String> {
+pub(super) fn run(dataplane: &dyn Dataplane, cgroup: &Path) -> Result<(), String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("no listener: {error}"))?;
     listener.set_nonblocking(true).map_err(|error| error.to_string())?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     let probe = Probe { vip: probe_vip(port), listener: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port) };
 
-    let before = dataplane.dump().map_err(|error| error.to_string())?;
-    let with_probe = probe.added_to(&before);
-    dataplane.apply(&diff(&before, &with_probe)).map_err(|error| error.to_string())?;
+    dataplane.apply(&probe.added()).map_err(|error| error.to_string())?;
     let connected = connect_in(cgroup, probe.vip, &listener);
-    dataplane.apply(&diff(&with_probe, &before)).map_err(|error| error.to_string())?;
+    dataplane.apply(&probe.removed()).map_err(|error| error.to_string())?;
     connected
 }
 

@@ -11,9 +11,10 @@ use std::{
 };
 
 use nodeplane_node_agent::{
-    dataplane::{ServicePlane, fake::FakeDataplane},
+    dataplane::fake::FakeDataplane,
     net::{self, Network, Settings, cidr::Cidr},
     pods::network::PodNetwork as _,
+    services::ServicePlane,
 };
 use nodeplane_tests::bed::netns::Netns;
 use tempfile::TempDir;

@@ -7,16 +7,16 @@ use std::{
 };
 
 use nodeplane_node_agent::{
-    dataplane::ServicePlane,
     model::{Backend, Protocol},
     net::{self, Network, Settings, names},
     pods::network::PodNetwork as _,
+    services::ServicePlane,
 };
 use nodeplane_tests::bed::netns::Cell;
 use tempfile::TempDir;
 
 use super::bed::{ANSWER, Machine, NODE, Pod, STRANGER, ask, cidr, runtime, serve_one};
-use crate::kernel::bed::{BACKEND_PORT, Node, PORT as SERVICE_PORT, Server, VIP, ask_tcp, frontend, snapshot, until};
+use crate::kernel::bed::{BACKEND_PORT, Node, PORT as SERVICE_PORT, Server, VIP, ask_tcp, frontend, services, until};
 
 #[test]
 fn a_restarted_agent_takes_over_what_is_there() {
@@ -143,8 +143,8 @@ fn a_pods_service_survives_a_new_network_over_new_programs() {
                     backend = pod.connect(&network).await;
                 }
                 let mut service = frontend(Protocol::Tcp, &[]);
-                service.backends = vec![Backend { addr: backend, port: BACKEND_PORT }];
-                plane.sync(&snapshot(&[service])).expect("sync");
+                service.backends = vec![Backend { addr: backend.into(), port: BACKEND_PORT }];
+                plane.sync(&services(&[service])).expect("sync");
                 backend
             })
         });

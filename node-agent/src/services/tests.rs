@@ -1,13 +1,18 @@
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
-use nodeplane_client::fake::Fake;
+use nodeplane_client::{fake::Fake, recorder::Recorder};
 use serde_json::{Value, json};
 use tokio::{task::yield_now, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::dataplane::{ServicePlane, fake::FakeDataplane};
+use crate::{
+    dataplane::fake::FakeDataplane,
+    model::Services,
+    observe::Sources,
+    plan::{Held, Image, Limits},
+};
 
 const NODE: &str = "node-1";
 const SERVICES: &str = "/api/v1/services";
@@ -30,7 +35,8 @@ impl Stage {
     fn start(api: Fake, dataplane: FakeDataplane) -> Self {
         let sources = Sources::watch(&api.client(), NODE);
         let plane = Arc::new(ServicePlane::new(dataplane.clone()));
-        let feed = Arc::new(Feed::new(sources.clone(), plane, NODE));
+        let recorder = Recorder::new(api.client(), "kubelet", NODE);
+        let feed = Arc::new(Feed::new(sources.clone(), plane, recorder, NODE));
         let stop = CancellationToken::new();
         tokio::spawn({
             let (feed, stop) = (feed.clone(), stop.clone());
@@ -97,7 +103,7 @@ async fn nothing_is_written_before_every_list_is_there() {
         let api = cluster();
         api.withhold(withheld);
         // What an earlier agent served, and serves while this one learns.
-        let earlier = crate::plan::desired(&earlier_snapshot(), &earlier_ids());
+        let earlier = earlier();
         let stage = Stage::start(api, FakeDataplane::holding(earlier.clone()));
         // The others are complete, and hear of changes.
         for number in 2..6 {
@@ -126,20 +132,17 @@ async fn nothing_is_written_before_every_list_is_there() {
     }
 }
 
-fn earlier_snapshot() -> crate::model::Snapshot {
+fn earlier() -> Image {
     let service = |address: &str| {
         let mut service: Service =
             serde_json::from_value(service(&json!({ "clusterIP": address }))).expect("a Service");
         (service.metadata.namespace, service.metadata.name) = (Some("default".into()), Some(format!("at-{address}")));
         service
     };
-    crate::model::Snapshot::build([service("10.96.0.8"), service("10.96.0.9")], Vec::<EndpointSlice>::new(), NODE)
-}
-
-fn earlier_ids() -> crate::plan::Ids {
-    let mut ids = crate::plan::Ids::restore(&crate::plan::Image::default());
-    ids.assign(&earlier_snapshot());
-    ids
+    let services = Services::build([service("10.96.0.8"), service("10.96.0.9")], Vec::<EndpointSlice>::new(), NODE);
+    let mut held = Held::restore(Image::default());
+    held.whole(&services.frontends().collect::<Vec<_>>(), &Limits::MAPS);
+    held.image().clone()
 }
 
 #[tokio::test]
@@ -152,7 +155,7 @@ async fn changes_of_services_and_slices_reach_the_maps() {
     stage.api.put(SERVICE, service(&json!({ "internalTrafficPolicy": "Local" })));
     stage.until("the backend of this node", |stage| stage.backends() == 1).await;
     stage.api.remove(SERVICE);
-    stage.until("nothing", |stage| stage.dataplane.state().image == crate::plan::Image::default()).await;
+    stage.until("nothing", |stage| stage.dataplane.state().image == Image::default()).await;
 }
 
 #[tokio::test]
@@ -179,7 +182,7 @@ async fn a_failed_sync_is_told_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_storm_of_changes_becomes_few_snapshots() {
+async fn a_storm_of_changes_costs_what_the_changes_do() {
     const CHANGES: usize = 400;
 
     let stage = Stage::start(cluster(), FakeDataplane::default());
@@ -189,6 +192,34 @@ async fn a_storm_of_changes_becomes_few_snapshots() {
         stage.api.put(&format!("{SLICE}-{number}"), slice("web", &[(&address, NODE)]));
     }
     stage.until("all of them", |stage| stage.backends() == CHANGES + 1).await;
-    let syncs = stage.feed.progress().syncs;
-    assert!(syncs < CHANGES as u64 / 4, "{syncs} snapshots");
+    assert!(stage.feed.progress().syncs <= CHANGES as u64 + 1);
+    let operations = stage.dataplane.state().applied.len();
+    assert!(operations <= 3 * CHANGES + 4, "a backend, its slot and the count for each: {operations}");
+}
+
+#[tokio::test]
+async fn a_service_without_room_is_told_and_the_others_are_served() {
+    let api = cluster();
+    let mut newer = service(&json!({ "clusterIP": "10.96.0.8" }));
+    newer["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+    api.put("/api/v1/namespaces/default/services/newer", newer);
+    let dataplane = FakeDataplane::default();
+    dataplane.state().capacity = Some(Limits { frontends: 3, slots: 9, backends: 9 });
+    let stage = Stage::start(api, dataplane);
+    stage.until("the first sync", |stage| stage.feed.progress().syncs == 1).await;
+    let Progress { failures, last, left_out, error, .. } = stage.feed.progress();
+    assert_eq!((failures, last.map(|last| last.frontends), error), (0, Some(1), None));
+    let told: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["Service default/newer: no room for 1 ports: the node serves 3 at most"]);
+    let event = async {
+        while stage.api.count("/api/v1/namespaces/default/events/") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), event).await.expect("an event");
+    // Changes of others still arrive, and the room that another one leaves is used.
+    stage.api.put(SLICE, slice("web", &[("10.244.1.2", NODE), ("10.244.2.2", "node-2")]));
+    stage.until("two backends", |stage| stage.backends() == 2).await;
+    stage.api.remove(SERVICE);
+    stage.until("its place is taken", |stage| stage.feed.progress().left_out.is_empty()).await;
 }
