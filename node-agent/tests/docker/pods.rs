@@ -198,3 +198,30 @@ async fn an_agent_that_goes_for_good_cleans_up() {
     assert_eq!(machine.docker(&["ps", "-aq"]), "");
     assert!(!machine.paths().root().exists() && machine.network.addresses().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_volume_is_shared_and_kept_apart() {
+    let machine = Machine::with_agent().await;
+    let mount = |path: &str| json!([{ "name": "v", "mountPath": "/data", "subPath": path }]);
+    let writer = with(shell("writer", "echo here >/data/file; sleep 1000"), &json!({ "volumeMounts": mount("a/b") }));
+    let reader = "until cat /all/a/b/file; do sleep 0.1; done; sleep 1000";
+    let whole = json!({ "volumeMounts": [{ "name": "v", "mountPath": "/all" }] });
+    let mut spec = json!({ "containers": [writer, with(shell("reader", reader), &whole)] });
+    spec["volumes"] = json!([{ "name": "v", "emptyDir": {} }]);
+    // Nobody but the group may write, and root is not meant.
+    spec["securityContext"] = json!({ "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 2000 });
+    machine.put("p", spec);
+    machine
+        .until("what one wrote is seen by the other", |machine| {
+            let ids = machine.docker(&["ps", "-q", "--filter", "label=io.kubernetes.container.name=reader"]);
+            ids.split_whitespace().any(|id| machine.docker(&["logs", id]).contains("here"))
+        })
+        .await;
+    let dir = std::fs::read_dir(machine.paths().root()).expect("a directory").flatten().next().expect("a pod").path();
+    assert!(dir.join("volume-subpaths").exists());
+    machine.delete("p", 1);
+    machine.until("the object is given up", |machine| machine.object("p").is_none()).await;
+    machine.until("no file is left", |_| !dir.exists()).await;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    assert!(!mounts.contains(machine.paths().root().to_string_lossy().as_ref()), "{mounts}");
+}

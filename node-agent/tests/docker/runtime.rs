@@ -88,6 +88,26 @@ async fn a_sandbox_holds_what_its_containers_share() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_whose_time_is_over_does_not_run_on() {
+    let machine = Machine::new().await;
+    let runtime = machine.runtime().await;
+    let pod = pod_id("p");
+    let sandbox = runtime.run_sandbox(&sandbox_of(&pod)).await.expect("a sandbox");
+    let id = run(&runtime, &pod, &sandbox, &shell("app", "sleep 1000")).await;
+    let command = ["sh", "-c", "sleep 4321 & wait"].map(str::to_owned);
+    let late = runtime.exec(&id, &command, Duration::from_secs(2)).await;
+    assert!(matches!(late, Err(RuntimeError::TimedOut(_))), "{late:?}");
+    machine.until("the command is gone", |machine| !machine.docker(&["top", &id]).contains("4321")).await;
+    assert!(machine.docker(&["top", &id]).contains("sleep 1000"), "and nothing else is");
+    // One that has hardly begun is found, too.
+    let late = runtime.exec(&id, &["sleep", "8765"].map(str::to_owned), Duration::from_millis(1)).await;
+    assert!(matches!(late, Err(RuntimeError::TimedOut(_))), "{late:?}");
+    machine.until("the command is gone", |machine| !machine.docker(&["top", &id]).contains("8765")).await;
+    let limit = parse(&machine.docker(&["inspect", &id]))[0]["HostConfig"]["PidsLimit"].clone();
+    assert_eq!(limit.as_i64(), Some(4096));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_and_labels_are_those_that_tools_know() {
     let machine = Machine::new().await;
     let runtime = machine.runtime().await;
@@ -121,6 +141,10 @@ async fn names_and_labels_are_those_that_tools_know() {
     // Somebody else's containers, and those of other nodes on this engine, are not seen.
     machine.docker(&["run", "-d", "--network=none", "--label=io.kubernetes.pod.uid=x", IMAGE]);
     machine.docker(&["run", "-d", "--network=none", "--label=io.nodeplane.node=node-2", IMAGE]);
+    let all =
+        ["--label=io.nodeplane.node=node-1", "--label=io.kubernetes.pod.uid=y", "--label=io.kubernetes.pod.name=y"];
+    let run = ["run", "-d", "--network=none", "--label=io.kubernetes.pod.namespace=default"];
+    machine.docker(&[run.as_slice(), &all, &[IMAGE]].concat());
     assert_eq!(runtime.pods().await.expect("pods").len(), 1);
 }
 
@@ -204,6 +228,11 @@ async fn logs_are_read_in_parts() {
     let terminal = ContainerSpec { tty: true, ..shell("tty", "echo raw") };
     let id = run(&runtime, &pod, &sandbox, &terminal).await;
     assert_eq!(log(&runtime, &id, &follow).await, "raw\r\n");
+    let odd = ContainerSpec { tty: true, ..shell("odd", "echo -en '\\001\\000\\000\\000\\377\\377\\377\\377 no end'") };
+    let id = run(&runtime, &pod, &sandbox, &odd).await;
+    let pieces: Vec<_> = runtime.logs(&id, &follow).try_collect().await.expect("a log");
+    let odd = pieces.concat();
+    assert!(odd.starts_with(&[1, 0, 0, 0]) && odd.ends_with(b" no end"), "{odd:?}");
     let missing = runtime.logs("none", &LogOptions::default()).try_next().await;
     assert!(matches!(missing, Err(RuntimeError::NotFound(_))), "{missing:?}");
 }
