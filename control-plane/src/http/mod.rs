@@ -183,7 +183,9 @@ impl Api {
                 call,
                 &json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] }),
             ),
-            About::Health { probe, check } => platform::health(call, probe, check.as_deref(), &self.checks(probe).await),
+            About::Health { probe, check } => {
+                platform::health(call, probe, check.as_deref(), &self.checks(probe).await)
+            }
         }
     }
 
@@ -197,8 +199,10 @@ impl Api {
         let mut checks = vec![Check { name: "ping", failure: None }, Check { name: "store", failure: store }];
         if probe != "livez" {
             let cache = self.objects.cache().is_ready();
-            checks
-                .push(Check { name: "watch-cache", failure: (!cache).then(|| "the store has not been listed yet".to_owned()) });
+            checks.push(Check {
+                name: "watch-cache",
+                failure: (!cache).then(|| "the store has not been listed yet".to_owned()),
+            });
         }
         if probe == "readyz" {
             let stopping = self.stop.is_cancelled();

@@ -214,6 +214,14 @@ impl Watch {
     }
 }
 
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Ok(mut state) = self.inner.state.write() {
+            state.leave(&mut self.subscription);
+        }
+    }
+}
+
 impl Stream for Watch {
     type Item = Arc<Event>;
 

@@ -74,6 +74,7 @@ struct Watcher {
 
 /// The receiving end of a watcher.
 pub(super) struct Subscription {
+    scope: String,
     /// Events after this revision are delivered.
     pub(super) after: u64,
     backlog: VecDeque<Arc<Event>>,
@@ -245,7 +246,24 @@ impl State {
         let watchers = self.watchers.entry(scope.to_owned()).or_default();
         watchers.retain(|watcher| !watcher.queue.is_closed());
         watchers.push(Watcher { after, queue: sender });
-        Ok(Subscription { after, backlog, queue })
+        Ok(Subscription { scope: scope.to_owned(), after, backlog, queue })
+    }
+
+    /// Forgets a watcher. Nobody else would, when nothing in its scope ever changes again.
+    pub(super) fn leave(&mut self, subscription: &mut Subscription) {
+        subscription.queue.close();
+        if let Some(watchers) = self.watchers.get_mut(&subscription.scope) {
+            watchers.retain(|watcher| !watcher.queue.is_closed());
+            if watchers.is_empty() {
+                self.watchers.remove(&subscription.scope);
+            }
+        }
+    }
+
+    /// Scopes that somebody watches.
+    #[cfg(test)]
+    pub(super) fn watched(&self) -> usize {
+        self.watchers.len()
     }
 }
 

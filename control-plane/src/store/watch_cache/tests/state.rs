@@ -56,6 +56,23 @@ fn each_watcher_hears_of_its_scope() {
     assert_eq!(heard, [vec![11, 12, 13], vec![11, 12], vec![11], vec![13], vec![]]);
 }
 
+/// Whoever waits for one object by its name watches a scope of its own.
+#[test]
+fn a_watcher_that_left_is_forgotten_though_nothing_changes() {
+    let mut state = state(LIMITS);
+    let mut stays = state.watch("/r/a/x", 10).unwrap();
+    let mut leaves = state.watch("/r/a/x", 10).unwrap();
+    let mut alone = state.watch("/r/a/y", 10).unwrap();
+    assert_eq!(state.watched(), 2);
+    state.leave(&mut alone);
+    state.leave(&mut leaves);
+    assert_eq!(state.watched(), 1);
+    put(&mut state, "/r/a/x", 11);
+    assert_eq!(drain(&mut stays).0, [11]);
+    state.leave(&mut stays);
+    assert_eq!(state.watched(), 0);
+}
+
 #[test]
 fn an_event_shows_before_and_after_and_shares_the_objects() {
     let mut state = state(LIMITS);
