@@ -1,17 +1,20 @@
 //! A container of a pod as a specification for the runtime (kubelet `generateContainerConfig`).
 //! Pure.
 
+mod isolation;
+
 use std::{collections::BTreeMap, path::Path};
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SecurityContext, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, Pod, Volume, VolumeMount};
 
+pub use self::isolation::check;
 use super::{
     env::{Environment, expand},
     message::Failure,
     paths::PodPaths,
     pod::{self, PodExt},
     resources::{self, Allocatable},
-    runtime::{ContainerSpec, Image, Mount, Propagation, Security},
+    runtime::{ContainerSpec, Image, Mount, Propagation},
     volumes::{self, SubPath},
 };
 
@@ -48,14 +51,46 @@ pub struct Built {
 /// `CreateContainerConfigError` when the definition cannot be fulfilled.
 pub fn build(pod: &Pod, container: &Container, with: Circumstances<'_>) -> Result<Built, Failure> {
     let spec = PodExt::spec(pod);
+    let Container {
+        name,
+        image,
+        command,
+        args,
+        working_dir,
+        stdin,
+        stdin_once,
+        tty,
+        security_context,
+        termination_message_path,
+        // Of the volumes, the resources and the environment, below.
+        volume_mounts: _,
+        resources: _,
+        env: _,
+        env_from: _,
+        // The worker's, the machine's and the probes'.
+        image_pull_policy: _,
+        lifecycle: _,
+        liveness_probe: _,
+        readiness_probe: _,
+        startup_probe: _,
+        restart_policy: _,
+        resize_policy: _,
+        termination_message_policy: _,
+        // Of the sandbox.
+        ports: _,
+        volume_devices,
+    } = container;
+    if volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()) {
+        return Err(refuse("volumeDevices are not supported on this node".to_owned()));
+    }
     let variables = with.environment.map();
     let expand_all = |words: &Option<Vec<String>>| -> Vec<String> {
         words.iter().flatten().map(|word| expand(word, &variables)).collect()
     };
     let termination_path =
-        container.termination_message_path.clone().filter(|path| !path.is_empty()).unwrap_or(TERMINATION_PATH.into());
+        termination_message_path.clone().filter(|path| !path.is_empty()).unwrap_or(TERMINATION_PATH.into());
     let (mut mounts, sub_paths) = volume_mounts(pod, container, &variables, with.paths)?;
-    let message = with.paths.termination_message(&container.name, with.attempt);
+    let message = with.paths.termination_message(name, with.attempt);
     mounts.push(bind(&message, &termination_path));
     for (file, target) in [(with.paths.hosts(), "/etc/hosts"), (with.paths.resolv_conf(), "/etc/resolv.conf")] {
         // A container that mounts its own wins.
@@ -64,20 +99,25 @@ pub fn build(pod: &Pod, container: &Container, with: Circumstances<'_>) -> Resul
         }
     }
     let spec = ContainerSpec {
-        name: container.name.clone(),
+        name: name.clone(),
         attempt: with.attempt,
         hash: pod::hash(container),
-        image: container.image.clone().unwrap_or_default(),
-        command: expand_all(&container.command),
-        args: expand_all(&container.args),
+        image: image.clone().unwrap_or_default(),
+        command: expand_all(command),
+        args: expand_all(args),
         env: with.environment.variables.clone(),
-        working_dir: container.working_dir.clone().unwrap_or_default(),
+        working_dir: working_dir.clone().unwrap_or_default(),
         mounts,
-        stdin: container.stdin == Some(true),
-        stdin_once: container.stdin_once == Some(true),
-        tty: container.tty == Some(true),
+        stdin: *stdin == Some(true),
+        stdin_once: *stdin_once == Some(true),
+        tty: *tty == Some(true),
         resources: resources::of(spec, container, with.node),
-        security: security(spec.security_context.as_ref(), container.security_context.as_ref(), with.image)?,
+        security: isolation::security(
+            spec.security_context.as_ref(),
+            security_context.as_ref(),
+            with.image,
+            with.paths,
+        )?,
         share_pid: spec.share_process_namespace == Some(true),
         host: pod.host_namespaces(),
         termination_path,
@@ -104,6 +144,7 @@ fn volume_mounts(
     for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
         let volume = PodExt::spec(pod).volumes.iter().flatten().find(|volume| volume.name == mount.name);
         let volume = volume.ok_or_else(|| refuse(format!("volume \"{}\" not found", mount.name)))?;
+        isolation::check_mount(mount)?;
         let mut source = volumes::path(volume, paths);
         if let Some(relative) = sub_path(mount, variables)? {
             let place = paths.sub_path(&volume.name, &container.name, index);
@@ -158,63 +199,6 @@ fn volume_mount(volume: &Volume, mount: &VolumeMount, source: &Path) -> Mount {
 
 fn absolute(path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
-}
-
-fn security(
-    pod: Option<&PodSecurityContext>,
-    container: Option<&SecurityContext>,
-    image: &Image,
-) -> Result<Security, Failure> {
-    let user = container.and_then(|c| c.run_as_user).or(pod.and_then(|p| p.run_as_user));
-    let group = container.and_then(|c| c.run_as_group).or(pod.and_then(|p| p.run_as_group));
-    let non_root = container.and_then(|c| c.run_as_non_root).or(pod.and_then(|p| p.run_as_non_root));
-    if non_root == Some(true) {
-        check_non_root(user, image)?;
-    }
-    let user = match (user, group) {
-        (Some(user), Some(group)) => format!("{user}:{group}"),
-        (Some(user), None) => user.to_string(),
-        (None, Some(group)) => {
-            let own = image.user.split(':').next().filter(|user| !user.is_empty()).unwrap_or("0");
-            format!("{own}:{group}")
-        }
-        (None, None) => String::new(),
-    };
-    let mut groups: Vec<i64> = pod.and_then(|p| p.supplemental_groups.clone()).unwrap_or_default();
-    groups.extend(pod.and_then(|p| p.fs_group));
-    let capabilities = container.and_then(|c| c.capabilities.as_ref());
-    let seccomp = container.and_then(|c| c.seccomp_profile.as_ref()).or(pod.and_then(|p| p.seccomp_profile.as_ref()));
-    Ok(Security {
-        user,
-        groups: groups.iter().map(ToString::to_string).collect(),
-        privileged: container.and_then(|c| c.privileged) == Some(true),
-        add: capabilities.and_then(|c| c.add.clone()).unwrap_or_default(),
-        drop: capabilities.and_then(|c| c.drop.clone()).unwrap_or_default(),
-        read_only_root: container.and_then(|c| c.read_only_root_filesystem) == Some(true),
-        no_new_privileges: container.and_then(|c| c.allow_privilege_escalation) == Some(false),
-        // Kubernetes' default profile is none; Docker's is its own.
-        unconfined_seccomp: seccomp.is_none_or(|profile| profile.type_ == "Unconfined"),
-    })
-}
-
-fn check_non_root(user: Option<i64>, image: &Image) -> Result<(), Failure> {
-    let refuse = |message: String| Err(Failure::new("CreateContainerConfigError", message));
-    match user {
-        Some(0) => return refuse("container's runAsUser breaks non-root policy".to_owned()),
-        Some(_) => return Ok(()),
-        None => {}
-    }
-    let name = image.user.split(':').next().unwrap_or_default();
-    match name.parse::<i64>() {
-        Ok(0) => refuse("container has runAsNonRoot and image will run as root".to_owned()),
-        Ok(_) => Ok(()),
-        Err(_) if name.is_empty() || name == "root" => {
-            refuse("container has runAsNonRoot and image will run as root".to_owned())
-        }
-        Err(_) => refuse(format!(
-            "container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root"
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,12 @@ impl PodPaths {
         self.dir.join("volume-subpaths").join(volume).join(container).join(mount.to_string())
     }
 
+    /// A seccomp profile of the node, which pods name by its path below `seccomp` beside all pods.
+    pub fn seccomp_profile(&self, name: &str) -> PathBuf {
+        let state = self.dir.parent().and_then(Path::parent).unwrap_or(&self.dir);
+        state.join("seccomp").join(name)
+    }
+
     /// Where a container leaves its termination message.
     pub fn termination_message(&self, container: &str, attempt: u32) -> PathBuf {
         self.dir.join("containers").join(container).join(attempt.to_string())

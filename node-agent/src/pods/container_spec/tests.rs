@@ -11,7 +11,7 @@ use crate::pods::{
     message::Failure,
     paths::{Paths, PodPaths},
     pod::PodExt,
-    runtime::{ContainerSpec, Image, Propagation, fake},
+    runtime::{ContainerSpec, Image, Propagation, Seccomp, fake},
 };
 
 fn paths() -> PodPaths {
@@ -129,9 +129,9 @@ fn security_comes_from_the_container_then_from_the_pod() {
     assert_eq!(security.user, "7:8");
     assert_eq!(security.groups, ["10", "9"]);
     assert_eq!((security.add, security.drop), (vec!["NET_ADMIN".to_owned()], vec!["ALL".to_owned()]));
-    assert!(security.read_only_root && security.no_new_privileges && !security.unconfined_seccomp);
+    assert!(security.read_only_root && security.no_new_privileges && security.seccomp == Seccomp::Default);
     let plain = built(app(json!({}))).expect("a specification").security;
-    assert!(plain.user.is_empty() && plain.unconfined_seccomp && !plain.privileged);
+    assert!(plain.user.is_empty() && plain.seccomp == Seccomp::Unconfined && !plain.privileged);
 }
 
 #[test]

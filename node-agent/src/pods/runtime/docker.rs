@@ -7,6 +7,7 @@ mod convert;
 mod exec;
 mod oom;
 mod pause;
+mod profiles;
 mod raw;
 
 use std::{
@@ -173,7 +174,10 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     async fn create_container(&self, pod: &PodId, sandbox: &str, spec: &ContainerSpec) -> Result<String, RuntimeError> {
-        let body = convert::container_body(&self.node, self.cgroup_parent.as_deref(), pod, sandbox, spec);
+        let mut body = convert::container_body(&self.node, self.cgroup_parent.as_deref(), pod, sandbox, spec);
+        if let (Some(profile), Some(config)) = (profiles::load(&spec.security)?, &mut body.host_config) {
+            config.security_opt.get_or_insert_default().push(format!("seccomp={profile}"));
+        }
         self.create(&labels::container_name(&spec.name, pod, spec.attempt), body).await
     }
 

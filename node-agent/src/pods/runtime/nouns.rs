@@ -1,6 +1,6 @@
 //! What a runtime is told and tells: plain values.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, path::PathBuf};
 
 use jiff::Timestamp;
 
@@ -141,8 +141,38 @@ pub struct Security {
     pub read_only_root: bool,
     /// setuid programs gain nothing.
     pub no_new_privileges: bool,
-    /// Seccomp is off.
-    pub unconfined_seccomp: bool,
+    /// Which system calls are open.
+    pub seccomp: Seccomp,
+    /// Which AppArmor profile holds.
+    pub app_armor: AppArmor,
+    /// `user:..`, `role:..`, `type:..`, `level:..` of SELinux; empty leaves the runtime's choice.
+    pub se_linux: Vec<String>,
+}
+
+/// A seccomp profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Seccomp {
+    /// The runtime's own.
+    #[default]
+    Default,
+    /// None: all are open.
+    Unconfined,
+    /// The one in this file of the node.
+    Localhost(PathBuf),
+}
+
+/// An AppArmor profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AppArmor {
+    /// The runtime's own, on nodes that have AppArmor.
+    #[default]
+    Unasked,
+    /// The runtime's own; a node without AppArmor will not do.
+    Default,
+    /// None.
+    Unconfined,
+    /// The one that the node's kernel has under this name.
+    Localhost(String),
 }
 
 /// What the runtime holds of one pod.

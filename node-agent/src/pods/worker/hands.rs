@@ -13,6 +13,7 @@ use super::{hooks, termination::Messages};
 use crate::pods::{
     api::ApiError,
     config::Shown,
+    container_spec,
     context::Context,
     downward::Downward,
     lookup,
@@ -120,6 +121,7 @@ impl Hands {
 
     async fn run_sandbox(&self, pod: &Pod, attempt: u32, given_up: &CancellationToken) -> Result<Done, Failure> {
         let spec = PodExt::spec(pod);
+        container_spec::check(spec).map_err(|why| self.sandbox_failed(pod, &why))?;
         let host = pod.host_namespaces();
         let address = if host.network { None } else { Some(self.address(pod).await?) };
         let sysctls = spec.security_context.iter().flat_map(|context| &context.sysctls).flatten();

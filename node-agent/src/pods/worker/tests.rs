@@ -241,3 +241,12 @@ async fn a_pod_on_the_nodes_network_has_the_nodes_address() {
     assert_eq!(bed.status("p").and_then(|status| status.pod_ip).as_deref(), Some("192.0.2.1"));
     assert!(bed.node.network.state().connected.is_empty());
 }
+
+#[tokio::test]
+async fn a_pod_whose_protection_this_node_lacks_does_not_run_without_it() {
+    let bed = Bed::started().await;
+    bed.put("p", json!({ "runtimeClassName": "kata" }));
+    let told = "FailedCreatePodSandBox: Failed to create pod sandbox: no runtime for \"kata\" is configured";
+    eventually("people are told", || bed.has_event(told)).await;
+    assert!(bed.calls().is_empty(), "{:?}", bed.calls());
+}

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::pause;
 use crate::pods::runtime::{
-    Container, ContainerSpec, ContainerState, Exit, Image, Mount, Observed, PodId, Propagation, Sandbox, SandboxSpec,
-    labels, timestamp,
+    AppArmor, Container, ContainerSpec, ContainerState, Exit, Image, Mount, Observed, PodId, Propagation, Sandbox,
+    SandboxSpec, Seccomp, Security, labels, timestamp,
 };
 
 /// Weight of the sandbox's process (kubelet `MinShares`).
@@ -63,13 +63,6 @@ pub(super) fn container_body(
     let pid_mode = if spec.host.pid { Some("host".to_owned()) } else { spec.share_pid.then(|| join.clone()) };
     let security = &spec.security;
     let limits = &spec.resources;
-    let mut options = Vec::new();
-    if security.no_new_privileges {
-        options.push("no-new-privileges".to_owned());
-    }
-    if security.unconfined_seccomp {
-        options.push("seccomp=unconfined".to_owned());
-    }
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         entrypoint: (!spec.command.is_empty()).then(|| spec.command.clone()),
@@ -101,13 +94,30 @@ pub(super) fn container_body(
             cap_add: some(&security.add),
             cap_drop: some(&security.drop),
             group_add: some(&security.groups),
-            security_opt: some(&options),
+            security_opt: some(&security_options(security)),
             pids_limit: Some(MOST_PROCESSES),
             shm_size: Some(SHM_SIZE),
             ..host_config()
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// All but a seccomp profile of the node's, whose content the engine wants.
+fn security_options(security: &Security) -> Vec<String> {
+    let mut options: Vec<String> = security.se_linux.iter().map(|label| format!("label={label}")).collect();
+    if security.no_new_privileges {
+        options.push("no-new-privileges".to_owned());
+    }
+    if security.seccomp == Seccomp::Unconfined {
+        options.push("seccomp=unconfined".to_owned());
+    }
+    match &security.app_armor {
+        AppArmor::Unasked | AppArmor::Default => {}
+        AppArmor::Unconfined => options.push("apparmor=unconfined".to_owned()),
+        AppArmor::Localhost(profile) => options.push(format!("apparmor={profile}")),
+    }
+    options
 }
 
 fn some(list: &[String]) -> Option<Vec<String>> {

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{LONGEST_GRACE, absent_is_fine, convert, failure, is_of_pods, records};
 use crate::pods::runtime::{
-    ContainerSpec, ContainerState, HostNamespaces, Mount, PodId, Propagation, RuntimeError, SandboxSpec, labels,
+    AppArmor, ContainerSpec, ContainerState, HostNamespaces, Mount, PodId, Propagation, RuntimeError, SandboxSpec,
+    Seccomp, Security, labels,
 };
 
 fn pod() -> PodId {
@@ -215,4 +216,20 @@ fn an_image_cannot_speak_for_its_pod_by_labels() {
 fn a_container_cannot_fill_the_node_with_processes() {
     let body = json_of(&convert::container_body("n", None, &pod(), "s", &ContainerSpec::default()));
     assert_eq!(body["HostConfig"]["PidsLimit"], 4096);
+}
+
+#[test]
+fn profiles_and_labels_reach_the_engine() {
+    let security = Security {
+        se_linux: vec!["type:svirt_t".to_owned(), "level:s0:c1".to_owned()],
+        seccomp: Seccomp::Unconfined,
+        app_armor: AppArmor::Localhost("mine".to_owned()),
+        no_new_privileges: true,
+        ..Security::default()
+    };
+    let spec = ContainerSpec { security, ..ContainerSpec::default() };
+    let body = json_of(&convert::container_body("n", None, &pod(), "s", &spec));
+    let expected =
+        json!(["label=type:svirt_t", "label=level:s0:c1", "no-new-privileges", "seccomp=unconfined", "apparmor=mine"]);
+    assert_eq!(body["HostConfig"]["SecurityOpt"], expected);
 }
