@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     controllers::{self, ControllerConfig, caches::Caches},
     http::{self, Api, in_process},
-    registry::{Registry, RegistryConfig, objects::Objects},
+    registry::{Registry, RegistryConfig, engine::Engine, objects::Objects},
     scheduler,
     store::{keys::Keys, watch_cache::WatchCache},
 };
@@ -107,7 +107,7 @@ impl Server {
         clients.spawn(scheduler::run(client, caches, settle.clone()));
         let client = in_process::client(&api, "system:apiserver");
         clients.spawn(bootstrap::keep(client, own, !is_bootstrapped, settle.clone()));
-        clients.spawn(repair(api.registry.clone(), settle.clone()));
+        clients.spawn(repair(api.engine.clone(), settle.clone()));
 
         let outcome = tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -135,15 +135,15 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
     bound.with_context(|| format!("--listen {address}: cannot listen there; is another server running?"))
 }
 
-/// Compares claims and Services now and then: what a crash left behind goes.
-async fn repair(registry: Arc<Registry>, settle: CancellationToken) {
+/// Looks for what a crash has left behind, soon after the start and then now and then.
+async fn repair(engine: Engine, settle: CancellationToken) {
     loop {
+        if let Err(error) = engine.repair().await {
+            warn!(%error, "looking for what a crash has left failed");
+        }
         tokio::select! {
             () = tokio::time::sleep(Registry::REPAIR_PERIOD) => {}
             () = settle.cancelled() => return,
-        }
-        if let Err(error) = registry.repair().await {
-            warn!(%error, "comparing addresses and Services failed");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Many objects on their way out.
 
 use futures::{TryStreamExt, stream::FuturesUnordered};
-use nodeplane_api::status::Status;
+use nodeplane_api::status::{Reason, Status};
 
 use super::{answer, ask::Ask, delete_options::DeleteOptions, list, selection::Selection};
 use crate::{http::reply::Reply, store::object::Object};
@@ -30,7 +30,7 @@ pub(super) async fn delete_collection(ask: &Ask<'_>) -> Result<Reply, Status> {
 
 async fn one(ask: &Ask<'_>, object: &Object, options: &DeleteOptions) -> Result<(), Status> {
     match ask.api.engine.remove(ask.permit, object.name(), &options.removal).await {
-        Err(status) if status.code != 404 => Err(status),
+        Err(status) if status.reason != Reason::NotFound => Err(status),
         _ => Ok(()),
     }
 }

@@ -7,7 +7,7 @@ use http::{StatusCode, header};
 use nodeplane_api::{
     kinds::Kind,
     patch::{self, PatchError},
-    status::{FieldErrors, Status},
+    status::{FieldErrors, Reason, Status},
 };
 use serde_json::Value;
 
@@ -104,7 +104,8 @@ impl Patch {
             PatchError::Malformed(message) => Status::bad_request(message),
             PatchError::Unprocessable(message) => Status::unprocessable(message),
             PatchError::TooManyOperations(_) => {
-                Status { code: 413, reason: "RequestEntityTooLarge", ..Status::bad_request(error.to_string()) }
+                let status = Status::bad_request(error.to_string());
+                Status { code: 413, reason: Reason::RequestEntityTooLarge, ..status }
             }
         })
     }

@@ -142,7 +142,7 @@ async fn there_is_nothing_in_a_namespace_that_is_not_there() {
     let refused =
         Arc::new(Cluster::default()).create("configmaps", json!({ "metadata": { "name": "m" } })).await.unwrap_err();
     assert_eq!(
-        (refused.code, refused.reason, refused.message.as_str()),
+        (refused.code, refused.reason.as_str(), refused.message.as_str()),
         (404, "NotFound", "namespaces \"shop\" not found")
     );
 }
@@ -165,7 +165,7 @@ async fn nothing_new_comes_into_a_namespace_that_goes() {
                 "deployments.apps \"{shown}\" is forbidden: unable to create new content in namespace shop because it is \
                  being terminated"
             );
-            assert_eq!((refused.code, refused.reason, refused.message), (403, "Forbidden", expected));
+            assert_eq!((refused.code, refused.reason.as_str(), refused.message), (403, "Forbidden", expected));
             let cause = json!({ "reason": "NamespaceTerminating", "message": "namespace shop is being terminated",
                                 "field": "metadata.namespace" });
             assert_eq!(refused.details["causes"], json!([cause]));

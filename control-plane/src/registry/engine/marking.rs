@@ -11,9 +11,9 @@ use super::Removal;
 use crate::registry::{Deletion, Strategy, metadata::own};
 
 /// The finalizer of an object whose dependents are to lose it as owner before it goes.
-pub const ORPHAN: &str = "orphan";
+const ORPHAN: &str = "orphan";
 /// The finalizer of an object whose dependents are to go first.
-pub const FOREGROUND: &str = "foregroundDeletion";
+const FOREGROUND: &str = "foregroundDeletion";
 
 /// What is to become of dependents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 
 mod landing;
 mod marking;
+mod orphans;
 mod parts;
 mod remove;
 #[cfg(test)]
@@ -20,7 +21,7 @@ use nodeplane_api::status::Status;
 use serde_json::Value;
 
 pub use self::{
-    marking::{FOREGROUND, ORPHAN, Propagation},
+    marking::Propagation,
     parts::Part,
     remove::{Removal, Removed},
 };

@@ -204,3 +204,21 @@ async fn a_status_takes_what_its_row_names_and_nothing_else() {
     assert_eq!(written["spec"], made["spec"]);
     assert_eq!(written["status"]["loadBalancer"]["ingress"][0]["ip"], "192.0.2.1");
 }
+
+#[tokio::test]
+async fn what_a_crash_has_left_without_a_namespace_goes() {
+    let bed = Bed::start().await;
+    bed.create(node_port("stays")).await.unwrap();
+    let held = bed.claims().await;
+    let orphan =
+        service("left", &json!({ "type": "ClusterIP", "clusterIP": "10.96.0.11", "clusterIPs": ["10.96.0.11"] }));
+    bed.put("services/gone/left", &orphan).await;
+    // The cache hears of it a moment later.
+    bed.until(async || {
+        bed.engine.repair().await.unwrap();
+        bed.stored("services/gone/left").await.is_none()
+    })
+    .await;
+    assert!(bed.stored("services/shop/stays").await.is_some());
+    assert_eq!(bed.claims().await, held);
+}
