@@ -67,9 +67,15 @@ impl Machine {
         if !running.is_empty() {
             return;
         }
-        let attempts = self.observed.iter().flat_map(|observed| &observed.sandboxes);
-        let attempt = attempts.map(|sandbox| sandbox.attempt + 1).max().unwrap_or(0);
-        if self.ask(plan, Action::RunSandbox { attempt }, now) && attempt > 0 {
+        let sandboxes = self.observed.as_ref().map_or(&[][..], |observed| &observed.sandboxes);
+        if let Some((_, older @ [_, ..])) = sandboxes.split_first() {
+            self.ask(plan, Action::Prune(older.iter().map(|sandbox| sandbox.id.clone()).collect()), now);
+        }
+        // What a try left that failed is replaced: tries do not pile up, and none of them is a change.
+        let again = self.failed.contains_key(&Job::Sandbox);
+        let newest = sandboxes.first().map(|sandbox| sandbox.attempt);
+        let attempt = newest.map_or(0, |newest| if again { newest } else { newest + 1 });
+        if self.ask(plan, Action::RunSandbox { attempt }, now) && attempt > 0 && !again {
             plan.actions.push(Action::Event {
                 container: String::new(),
                 warning: false,

@@ -2,7 +2,7 @@
 //! containers end when told to. Its clock stands where it is set.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -54,6 +54,10 @@ pub struct State {
     pub short_lived: HashMap<String, i32>,
     /// What commands come to, by their words.
     pub commands: HashMap<String, ExecResult>,
+    /// Commands that never end, by their words.
+    pub hanging: HashSet<String>,
+    /// How long commands were given, by their words.
+    pub limits: HashMap<String, Duration>,
     /// The next calls that begin with these words fail so.
     pub failures: VecDeque<(String, RuntimeError)>,
     /// Nothing is answered.
@@ -213,13 +217,18 @@ impl ContainerRuntime for FakeRuntime {
     async fn run_sandbox(&self, spec: &SandboxSpec) -> Result<Sandbox, RuntimeError> {
         let sandbox = {
             let mut state = self.state();
-            state.call(format!("sandbox {} {}", spec.pod.name, spec.attempt))?;
+            state.up()?;
+            let refused = state.call(format!("sandbox {} {}", spec.pod.name, spec.attempt)).err();
             let id = state.new_id();
-            let pid = i32::try_from(state.made).ok();
+            // The worst that an engine does: it leaves behind what it did not start.
+            let pid = i32::try_from(state.made).ok().filter(|_| refused.is_none());
             let sandbox =
                 Sandbox { id: id.clone(), attempt: spec.attempt, pid, address: spec.address, created: state.time() };
             state.sandboxes.retain(|_, (pod, old)| pod.uid != spec.pod.uid || old.attempt != spec.attempt);
             state.sandboxes.insert(id, (spec.pod.clone(), sandbox.clone()));
+            if let Some(error) = refused {
+                return Err(error);
+            }
             sandbox
         };
         self.tell(Some(spec.pod.uid.clone()));
@@ -292,11 +301,19 @@ impl ContainerRuntime for FakeRuntime {
         Ok(())
     }
 
-    async fn exec(&self, id: &str, command: &[String], _: Duration) -> Result<ExecResult, RuntimeError> {
-        let mut state = self.state();
-        let call = format!("exec {} {}", state.name(id), command.join(" "));
-        state.call(call)?;
-        let result = state.commands.get(&command.join(" ")).cloned();
+    async fn exec(&self, id: &str, command: &[String], timeout: Duration) -> Result<ExecResult, RuntimeError> {
+        let words = command.join(" ");
+        let (hangs, result) = {
+            let mut state = self.state();
+            let call = format!("exec {} {words}", state.name(id));
+            state.call(call)?;
+            state.limits.insert(words.clone(), timeout);
+            (state.hanging.contains(&words), state.commands.get(&words).cloned())
+        };
+        if hangs {
+            tokio::time::sleep(timeout).await;
+            return Err(RuntimeError::TimedOut(format!("command timed out after {timeout:?}")));
+        }
         Ok(result.unwrap_or(ExecResult { code: 0, output: String::new() }))
     }
 

@@ -48,7 +48,8 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Everything that exists of one pod.
     async fn observe(&self, uid: &str) -> Result<Observed, RuntimeError>;
 
-    /// Creates and starts a sandbox, replacing a dead one of the same attempt.
+    /// Creates and starts a sandbox, replacing a dead one of the same attempt. Tries to leave nothing behind when it
+    /// does not start.
     async fn run_sandbox(&self, spec: &SandboxSpec) -> Result<Sandbox, RuntimeError>;
 
     /// Creates a container in a sandbox, replacing a dead one of the same attempt. Its id.

@@ -141,6 +141,19 @@ proptest! {
     }
 
     #[test]
+    fn an_engine_that_starts_no_sandbox_is_not_filled_with_them(turns in turns()) {
+        let mut world = World::new(spec("Always"));
+        let refusals = std::iter::repeat_n(("sandbox".to_owned(), RuntimeError::Refused("no such sysctl".to_owned())), 1000);
+        world.runtime.state().failures.extend(refusals);
+        for turn in turns.iter().filter(|turn| !matches!(turn, Turn::Fails("remove"))) {
+            apply(&mut world, turn);
+            // The newest, and one that an agent left when it died.
+            let sandboxes = world.left().1;
+            prop_assert!(sandboxes <= 2, "{} sandboxes", sandboxes);
+        }
+    }
+
+    #[test]
     fn a_deleted_pod_leaves_nothing_whatever_happens(before in turns(), after in turns()) {
         let mut world = World::new(spec("OnFailure"));
         world.runtime.state().short_lived.insert("first".to_owned(), 0);

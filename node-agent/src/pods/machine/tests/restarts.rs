@@ -6,6 +6,7 @@ use super::world::{World, words};
 use crate::pods::{
     fixtures::{container, with},
     message::{Action, ProbeKind},
+    runtime::RuntimeError,
 };
 
 #[test]
@@ -200,4 +201,33 @@ fn a_new_image_replaces_the_container() {
     world.settle();
     assert_eq!(world.calls(), ["stop app 30", "create app 2", "start app", "remove app"], "without a delay");
     assert_eq!(world.container("app").image, "test/app:2");
+}
+
+#[test]
+fn sandboxes_that_never_start_do_not_pile_up_and_are_no_changes() {
+    let mut world = World::new(json!({}));
+    for _ in 0..20 {
+        world.runtime.fail("sandbox", RuntimeError::Refused("no such sysctl".to_owned()));
+        world.pass(30);
+        assert!(world.left().1 <= 1, "{} sandboxes are left", world.left().1);
+    }
+    assert_eq!(world.events, Vec::<String>::new());
+    world.runtime.state().failures.clear();
+    world.pass(60);
+    assert_eq!((world.running(), world.left()), (vec!["app".to_owned()], (1, 1)));
+}
+
+#[test]
+fn a_dead_sandbox_that_cannot_be_replaced_at_once_is_told_once() {
+    let mut world = World::new(json!({}));
+    world.settle();
+    for _ in 0..3 {
+        world.runtime.fail("sandbox", RuntimeError::Refused("no space left".to_owned()));
+    }
+    let sandbox = world.runtime.state().sandboxes.keys().next().cloned().expect("a sandbox");
+    world.runtime.end(&sandbox, 137);
+    world.look();
+    world.pass(60);
+    assert_eq!((world.running(), world.running_sandboxes()), (vec!["app".to_owned()], 1));
+    assert_eq!(world.events, ["SandboxChanged: Pod sandbox changed, it will be killed and re-created."]);
 }
