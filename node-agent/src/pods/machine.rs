@@ -26,6 +26,7 @@ use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use super::{
     backoff::{self, Backoff},
     message::{Done, Failure, Job, Message, Plan, ProbeKind, Verdict},
+    pod::PodExt,
     runtime::{ContainerState, Observed},
 };
 
@@ -48,6 +49,8 @@ pub struct Machine {
     finished: bool,
     orphan_grace: Duration,
     in_flight: BTreeSet<Job>,
+    /// Jobs under way that go by what the object said before it was changed.
+    outdated: BTreeSet<Job>,
     failed: HashMap<Job, Failed>,
     crashes: HashMap<String, Backoff>,
     pulls: HashMap<String, Backoff>,
@@ -126,6 +129,7 @@ impl Machine {
             finished: false,
             orphan_grace,
             in_flight: BTreeSet::new(),
+            outdated: BTreeSet::new(),
             failed: HashMap::new(),
             crashes: HashMap::new(),
             pulls: HashMap::new(),
@@ -159,9 +163,31 @@ impl Machine {
             Some(known) => {
                 let shown = |pod: &Pod| (pod.metadata.labels.clone(), pod.metadata.annotations.clone());
                 self.volumes.stale |= shown(known) != shown(&pod);
+                let known = known.clone();
+                self.forgive(&known, &pod);
             }
         }
         self.pod = Some(pod);
+    }
+
+    /// A container whose image was changed starts without the delays of the image that it had.
+    fn forgive(&mut self, known: &Pod, pod: &Pod) {
+        let all = |pod: &Pod| pod.inits().iter().chain(&PodExt::spec(pod).containers).cloned().collect::<Vec<_>>();
+        let known = all(known);
+        for container in all(pod) {
+            let before = known.iter().find(|before| before.name == container.name);
+            if before.is_none_or(|before| before.image == container.image) {
+                continue;
+            }
+            let start = Job::Start(container.name);
+            self.failed.remove(&start);
+            if self.in_flight.contains(&start) {
+                self.outdated.insert(start.clone());
+            }
+            if let Job::Start(name) = start {
+                self.pulls.remove(&name);
+            }
+        }
     }
 
     /// A restarted agent goes on where it stood.
@@ -187,7 +213,10 @@ impl Machine {
 
     fn done(&mut self, job: Job, result: Result<Done, Failure>, now: Timestamp) {
         self.in_flight.remove(&job);
+        let outdated = self.outdated.remove(&job);
         match result {
+            // That it failed says nothing about the next one.
+            Err(_) if outdated => {}
             Ok(Done::GivenUp) => {}
             Ok(done) => {
                 self.failed.remove(&job);

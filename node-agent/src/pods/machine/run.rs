@@ -27,6 +27,7 @@ struct Stage<'a> {
 
 impl Machine {
     pub(super) fn run(&mut self, pod: &Arc<Pod>, now: Timestamp, plan: &mut Plan) {
+        plan.cancel.extend(self.outdated.iter().cloned());
         if self.in_flight.iter().any(|job| matches!(job, Job::StopSandboxes | Job::RemoveAll)) {
             // The object is back, and what began while it was gone is not over.
             return;

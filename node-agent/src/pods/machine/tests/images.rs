@@ -3,7 +3,11 @@
 use serde_json::json;
 
 use super::world::World;
-use crate::pods::{message::Message, runtime::fake};
+use crate::pods::{
+    fixtures::IMAGE,
+    message::{Action, Failure, Job, Message},
+    runtime::fake,
+};
 
 fn pod_of(image: &str) -> World {
     World::new(json!({ "containers": [{ "name": "app", "image": image }] }))
@@ -57,4 +61,49 @@ fn a_container_that_cannot_be_created_says_why() {
     assert_eq!(waiting(&world), ("CreateContainerError".to_owned(), "no space left".to_owned()));
     world.pass(1);
     assert_eq!(world.running(), ["app"]);
+}
+
+fn correct(world: &mut World) {
+    let spec = world.object.as_mut().and_then(|pod| pod.spec.as_mut()).expect("a specification");
+    spec.containers[0].image = Some(IMAGE.to_owned());
+    world.tell_object();
+}
+
+#[test]
+fn a_corrected_image_waits_for_no_delay_of_the_wrong_one() {
+    let mut world = pod_of("nowhere/app:1");
+    world.pass(100);
+    assert_eq!(waiting(&world).0, "ImagePullBackOff");
+    let begun = world.now();
+    correct(&mut world);
+    world.settle();
+    assert_eq!((world.running(), world.now()), (vec!["app".to_owned()], begun));
+}
+
+#[test]
+fn a_pull_under_way_is_given_up_when_the_image_is_corrected() {
+    let mut world = pod_of("nowhere/app:1");
+    let start = Job::Start("app".to_owned());
+    while world.pending.front().and_then(Action::job).as_ref() != Some(&start) {
+        assert!(world.step());
+    }
+    world.pending.clear();
+    correct(&mut world);
+    assert_eq!(world.cancelled, [start.clone()]);
+    // It failed before it could be given up.
+    world.tell(Message::Done(start, Err(Failure::new("ErrImagePull", "manifest not found"))));
+    world.settle();
+    assert_eq!(world.running(), ["app"], "the new image has no delay");
+}
+
+#[test]
+fn another_change_of_the_object_does_not_shorten_the_delay_of_a_pull() {
+    let mut world = pod_of("nowhere/app:1");
+    world.settle();
+    let pulls = |world: &World| world.calls().iter().filter(|call| call.starts_with("pull")).count();
+    let object = world.object.as_mut().expect("a pod");
+    object.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
+    world.tell_object();
+    world.settle();
+    assert_eq!(pulls(&world), 1);
 }
