@@ -14,8 +14,10 @@ use crate::pods::{
 /// `minimumGracePeriodInSeconds`).
 pub(super) const LEAST_AFTER_HOOK: Duration = Duration::from_secs(2);
 
-/// A hook that takes longer after a start has failed, for ever is too long.
+/// How long a hook waits after a start for an answer by HTTP.
 const LONGEST_AFTER_START: Duration = Duration::from_secs(2 * 60);
+/// A command may take as long as it likes.
+const UNLIMITED: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Runs `preStop`, for `limit` at most. Whatever comes of it, the container ends.
 pub(super) async fn before_stop(hands: &Hands, pod: &Pod, id: &str, name: &str, limit: Duration) {
@@ -27,13 +29,16 @@ pub(super) async fn before_stop(hands: &Hands, pod: &Pod, id: &str, name: &str, 
     }
 }
 
-/// Runs `postStart`.
+/// Runs `postStart`. May be dropped: the container's end ends what goes on inside.
 ///
 /// # Errors
 /// Why the container must not stay.
 pub(super) async fn after_start(hands: &Hands, pod: &Pod, id: &str, container: &Container) -> Result<(), String> {
     match container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref()) {
-        Some(hook) => run(hands, pod, id, container, hook, LONGEST_AFTER_START).await,
+        Some(hook) => {
+            let limit = if hook.http_get.is_some() { LONGEST_AFTER_START } else { UNLIMITED };
+            run(hands, pod, id, container, hook, limit).await
+        }
         None => Ok(()),
     }
 }

@@ -71,7 +71,12 @@ impl Hands {
             self.start_failed(pod, name, RUN_ERROR, format!("failed to start container \"{name}\": {error}"))
         })?;
         self.tell(pod, name, false, "Started", &format!("Started container {name}"));
-        if let Err(why) = hooks::after_start(self, pod, &id, container).await {
+        let hook = tokio::select! {
+            // A pod that ends waits for no hook.
+            () = given_up.cancelled() => return Ok(Done::GivenUp),
+            hook = hooks::after_start(self, pod, &id, container) => hook,
+        };
+        if let Err(why) = hook {
             tracing::info!(pod = self.pod.name, container = name, why, "postStart hook failed");
             self.tell(pod, name, true, "FailedPostStartHook", "PostStartHook failed");
             self.stop(Some(pod), &id, name, pod.grace(), "FailedPostStartHook").await?;

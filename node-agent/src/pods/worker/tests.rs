@@ -1,5 +1,7 @@
 //! What a worker's jobs do, seen from outside: volumes, images, hooks, probes, messages.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::pods::{
@@ -181,6 +183,19 @@ async fn a_container_whose_hook_fails_does_not_stay() {
     bed.put("p", app(json!({ "lifecycle": { "postStart": { "exec": { "command": ["fail"] } } } })));
     eventually("it was replaced", || restarts(&bed) > 0).await;
     assert!(bed.has_event("FailedPostStartHook: PostStartHook failed"));
+}
+
+#[tokio::test]
+async fn a_deleted_pod_does_not_wait_for_its_hook() {
+    let bed = Bed::started().await;
+    bed.node.runtime.state().hanging.insert("hang".to_owned());
+    bed.put("p", app(json!({ "lifecycle": { "postStart": { "exec": { "command": ["hang"] } } } })));
+    eventually("the hook runs", || bed.calls().contains(&"exec app hang".to_owned())).await;
+    let limit = bed.node.runtime.state().limits.get("hang").copied().expect("a limit");
+    assert!(limit > Duration::from_secs(365 * 24 * 3600), "a command may take longer than {limit:?}");
+    bed.delete("p", 5);
+    eventually("the pod has ended", || bed.node.api.state().deleted == ["p"]).await;
+    assert!(!bed.has_event("FailedPostStartHook"), "the hook did not fail");
 }
 
 #[tokio::test]
