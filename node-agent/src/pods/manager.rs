@@ -34,7 +34,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How patient the manager is.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How long containers whose object is not known stay, once all objects are.
+    /// How long containers and files whose object is not known stay, once all objects are.
     pub orphans: Duration,
     /// How often everything is looked at even when nobody says that it moved.
     pub relist: Duration,
@@ -91,7 +91,10 @@ impl Manager {
         )));
         self.adopt().await;
         self.objects.ready().await;
+        // Only from now on is an object that is not known a missing one.
+        self.orphans.values_mut().for_each(|since| *since = Instant::now());
         self.sync_all();
+        self.find_files().await;
         self.adoption.send_modify(|adoption| adoption.complete = true);
         let mut heartbeat = interval_at(Instant::now() + self.timing.relist, self.timing.relist);
         loop {
@@ -109,6 +112,7 @@ impl Manager {
                 _ = heartbeat.tick() => {
                     self.relist().await;
                     self.sync_all();
+                    self.find_files().await;
                 }
                 () = until(self.orphans.values().min().map(|since| *since + self.timing.orphans)) => self.end_orphans(),
             }
@@ -161,6 +165,22 @@ impl Manager {
         }
     }
 
+    /// Files of pods of which nothing else is left: an agent died before it made a sandbox or after it removed the
+    /// last container. Called when all objects are known and told, so that a pod without a worker has no object.
+    async fn find_files(&mut self) {
+        let paths = self.context.paths.clone();
+        let found = match tokio::task::spawn_blocking(move || paths.uids()).await {
+            Ok(Ok(uids)) => uids,
+            Ok(Err(error)) => return warn!(%error, "cannot list the files of pods"),
+            Err(error) => return warn!(%error, "cannot list the files of pods"),
+        };
+        for uid in found {
+            if !self.workers.has(&uid) {
+                self.orphans.entry(uid).or_insert_with(Instant::now);
+            }
+        }
+    }
+
     async fn moved(&mut self, uid: &str) {
         if self.workers.has(uid) {
             self.workers.tell(uid, Order::Look);
@@ -206,7 +226,10 @@ impl Manager {
     /// A worker has ended: nothing of its pod is left, unless it broke.
     fn ended(&mut self, pod: &PodId) {
         self.orphans.remove(&pod.uid);
-        if self.objects.get(&key_of(pod)).is_some_and(|object| object.uid() == pod.uid) {
+        if pod.name.is_empty() {
+            // The object may have come meanwhile.
+            self.sync_all();
+        } else if self.objects.get(&key_of(pod)).is_some_and(|object| object.uid() == pod.uid) {
             self.sync(&key_of(pod));
         }
     }
@@ -217,7 +240,12 @@ impl Manager {
         self.orphans = waiting;
         let over: HashMap<String, Instant> = over;
         for uid in over.into_keys() {
-            warn!(uid, "ending containers of a pod that the API server does not know");
+            warn!(uid, "removing what is left of a pod that the API server does not know");
+            if !self.workers.has(&uid) {
+                // Only files: they do not say whose they are.
+                let pod = PodId { namespace: String::new(), name: String::new(), uid: uid.clone() };
+                self.workers.start(pod, Duration::ZERO);
+            }
             self.workers.tell(&uid, Order::Tell(Message::Gone));
         }
     }

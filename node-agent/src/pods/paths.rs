@@ -23,6 +23,28 @@ impl Paths {
         &self.root
     }
 
+    /// Pods that have a directory. Blocking.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn uids(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut uids = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if let Ok(uid) = entry.file_name().into_string()
+                && entry.file_type()?.is_dir()
+            {
+                uids.push(uid);
+            }
+        }
+        Ok(uids)
+    }
+
     /// Directory of a pod.
     pub fn pod(&self, uid: &str) -> PodPaths {
         PodPaths { dir: self.root.join(uid) }

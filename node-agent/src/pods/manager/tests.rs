@@ -149,6 +149,56 @@ async fn containers_without_an_object_end_only_when_all_objects_are_known() {
 }
 
 #[tokio::test]
+async fn files_of_a_pod_without_containers_and_object_are_removed() {
+    let mut bed = Bed::new();
+    let root = bed.node.path().join("pods");
+    let secret = root.join("0b0d").join("volumes/kubernetes.io~secret/v/key");
+    std::fs::create_dir_all(secret.parent().expect("a directory")).expect("a directory");
+    std::fs::write(&secret, "secret").expect("a file");
+    bed.put("p", json!({ "volumes": [{ "name": "v", "emptyDir": {} }] }));
+    let kept = root.join(bed.uid("p")).join("volumes/kubernetes.io~empty-dir/v/file");
+    std::fs::create_dir_all(kept.parent().expect("a directory")).expect("a directory");
+    std::fs::write(&kept, "kept").expect("a file");
+    bed.server.withhold("/api/v1/pods");
+    bed.launch();
+    // Longer than the grace of orphans: an unknown object is not a missing one.
+    tokio::time::sleep(bed.timing.orphans * 2).await;
+    assert!(secret.exists());
+    bed.server.release();
+    eventually("nothing is left of it", || !root.join("0b0d").exists()).await;
+    bed.ready("p").await;
+    assert_eq!(std::fs::read_to_string(&kept).expect("a file"), "kept", "files of a pod that has an object stay");
+}
+
+#[tokio::test]
+async fn files_that_are_left_while_the_agent_runs_are_found_by_looking() {
+    let mut bed = Bed::new();
+    bed.timing.relist = Duration::from_millis(100);
+    bed.start_agent().await;
+    let left = bed.node.path().join("pods").join("0b0d");
+    std::fs::create_dir_all(left.join("volumes")).expect("a directory");
+    eventually("nothing is left of it", || !left.exists()).await;
+}
+
+#[tokio::test]
+async fn orphans_have_their_time_from_when_all_objects_are_known() {
+    let mut bed = Bed::started().await;
+    bed.timing.orphans = Duration::from_secs(1);
+    bed.put("p", json!({}));
+    bed.ready("p").await;
+    bed.stop_agent().await;
+    bed.server.remove(&format!("{COLLECTION}/p"));
+    bed.server.withhold("/api/v1/pods");
+    bed.launch();
+    eventually("the agent has found what runs", || bed.pods().live().len() == 1).await;
+    tokio::time::sleep(bed.timing.orphans).await;
+    let released = std::time::Instant::now();
+    bed.server.release();
+    eventually("the orphan has ended", || bed.left() == (0, 0)).await;
+    assert!(released.elapsed() >= bed.timing.orphans, "its time began before its object could be known");
+}
+
+#[tokio::test]
 async fn an_object_that_comes_late_saves_its_containers() {
     let mut bed = Bed::started().await;
     bed.timing.orphans = Duration::from_secs(3600);

@@ -89,6 +89,8 @@ impl Workers {
     /// Tells the pod's worker of the object, unless it knows this very one.
     pub(super) fn tell_if_new(&mut self, pod: &Arc<Pod>) {
         if let Some(running) = self.running.get_mut(pod.uid())
+            // One that removes files knows no more of its pod than the uid, and cannot serve it.
+            && !running.pod.name.is_empty()
             && running.told.as_ref().is_none_or(|told| !Arc::ptr_eq(told, pod))
         {
             running.told = Some(pod.clone());
