@@ -66,18 +66,29 @@ fn client(socket: &Path) -> Cmd {
         .without_env(&["DOCKER_CONTEXT", "DOCKER_HOST"])
 }
 
-/// Starts our engine, which does not answer, and waits until it does.
+/// A cluster stays with the engine that holds its containers.
 ///
 /// # Errors
-/// When there is no dockerd, it does not answer in time, or another engine answers in its place.
-pub(crate) fn start(state: &StateDir) -> Result<()> {
-    if answers() {
+/// When that one is ours and another one answers in its place, or is not ours and does not answer.
+pub(crate) fn require_possible(state: &StateDir, is_ours: bool) -> Result<()> {
+    let place = state.root().display();
+    if is_ours && !is_up(state) && answers() {
         bail!(
-            "another Docker engine answers at {SOCKET}, and the cluster in {} has one of its own: stop that one, and \
-             `cargo xtask up` starts the cluster's",
-            state.root().display()
+            "another Docker engine answers at {SOCKET}, and the cluster in {place} has one of its own: stop that one, and \
+             `cargo xtask up` starts the cluster's"
         );
     }
+    if !is_ours && !answers() {
+        bail!("the Docker engine that the cluster in {place} runs on does not answer at {SOCKET}: start it");
+    }
+    Ok(())
+}
+
+/// Starts our engine, which does not answer, at a place where none does, and waits until it answers.
+///
+/// # Errors
+/// When there is no dockerd, or it does not answer in time.
+pub(crate) fn start(state: &StateDir) -> Result<()> {
     start_at(state, Path::new(SOCKET))
 }
 

@@ -27,6 +27,9 @@ pub(crate) fn run(workspace: &Workspace, state: &StateDir, store: Option<Store>,
         return Ok(());
     }
     members::require_no_other(state)?;
+    if let Some(record) = state.record()? {
+        engine::require_possible(state, record.is_engine_ours)?;
+    }
     setup::run(workspace)?;
     build::all(workspace, profile)?;
     start(state, &workspace.bin_dir(profile), store)?;
@@ -82,11 +85,9 @@ pub(crate) fn start(state: &StateDir, bin_dir: &Path, store: Store) -> Result<()
     members::require_no_other(state)?;
     state.prepare()?;
     let record = record(state, bin_dir, store)?;
+    engine::require_possible(state, record.is_engine_ours)?;
     if record.is_engine_ours && !engine::is_up(state) {
         step("dockerd", || engine::start(state))?;
-    }
-    if !record.is_engine_ours && !engine::answers() {
-        bail!("the Docker engine that this cluster runs on does not answer at {}: start it", engine::SOCKET);
     }
     if record.store == Store::Etcd && etcd::daemon(state).pid().is_none() {
         step("etcd", || etcd::start(state))?;
