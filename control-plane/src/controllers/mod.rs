@@ -52,7 +52,8 @@ pub async fn run_with(client: Client, caches: Caches, config: ControllerConfig, 
     running.spawn(deployment::run(hands(), caches.clone(), recorded, shutdown.clone()));
     let recorded = recorder("replicaset-controller");
     running.spawn(replicaset::run(hands(), caches.clone(), recorded, shutdown.clone()));
-    running.spawn(endpoints::run(hands(), caches.clone(), shutdown.clone()));
+    let recorded = recorder("endpoint-slice-mirroring-controller");
+    running.spawn(endpoints::run(hands(), caches.clone(), recorded, shutdown.clone()));
     running.spawn(namespace::run(hands(), caches.clone(), config.root_ca, shutdown.clone()));
     let recorded = recorder("node-controller");
     running.spawn(node::run(hands(), caches.clone(), recorded, config.pod_cidr, shutdown.clone()));

@@ -3,10 +3,11 @@
 //! In: Services with selectors, Pods, Nodes (for zones), from caches. Out: slices of at most 100
 //! endpoints and one Endpoints object per Service; nothing when nothing changed. Slices that
 //! another party manages are never touched. What belongs where is decided in [`slices`] and
-//! [`legacy`].
+//! [`legacy`]; Endpoints of Services without selectors are repeated in slices by [`mirror`].
 
 mod facts;
 mod legacy;
+mod mirror;
 mod slices;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use nodeplane_api::meta::Key;
 use nodeplane_client::{
     controller::{Apply, Controller, Next, Reconcile},
     informer::{Change, Informer},
+    recorder::Recorder,
     write::{Hands, WriteError},
 };
 use tokio_util::sync::CancellationToken;
@@ -40,18 +42,19 @@ const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
-/// Runs the controller until `shutdown`.
-pub async fn run(hands: Hands, caches: Caches, shutdown: CancellationToken) {
+/// Runs the controllers until `shutdown`.
+pub async fn run(hands: Hands, caches: Caches, recorder: Recorder, shutdown: CancellationToken) {
+    let mirror = mirror::run(hands.clone(), caches.clone(), recorder, shutdown.clone());
     let (of_pods, of_nodes) = (caches.services.clone(), caches.services.clone());
     let controller = Controller::new("endpoints", hands)
         .on(&caches.services, |service: &Service| vec![Key::of_meta(&service.metadata)])
         .on(&caches.pods, move |pod: &Pod| services_of(&of_pods, pod))
-        .on(&caches.endpoint_slices, |slice: &EndpointSlice| service_of(slice).into_iter().collect())
+        .on(&caches.endpoint_slices, |slice: &EndpointSlice| service_of(slice, US).into_iter().collect())
         .on(&caches.endpoints, |endpoints: &Endpoints| vec![Key::of_meta(&endpoints.metadata)])
         .on_change(&caches.nodes, move |change| {
             if moves(change) { of_nodes.with(|services| services.keys().cloned().collect()) } else { Vec::new() }
         });
-    controller.run(2, Addresses { caches }, shutdown).await;
+    tokio::join!(controller.run(2, Addresses { caches }, shutdown), mirror);
 }
 
 /// The services that select a pod.
@@ -63,10 +66,16 @@ fn services_of(services: &Informer<Service>, pod: &Pod) -> Vec<Key> {
     })
 }
 
-/// The service of a slice that is ours.
-fn service_of(slice: &EndpointSlice) -> Option<Key> {
-    (slice.labels().get(MANAGED_BY).map(String::as_str) == Some(US)).then_some(())?;
+/// The service of a slice that `manager` writes.
+fn service_of(slice: &EndpointSlice, manager: &str) -> Option<Key> {
+    (slice.labels().get(MANAGED_BY).map(String::as_str) == Some(manager)).then_some(())?;
     Some(Key::new(slice.namespace()?, slice.labels().get(SERVICE_NAME)?))
+}
+
+/// The slices of a service that `manager` writes.
+fn slices_of(caches: &Caches, service: &Key, manager: &str) -> Vec<Arc<EndpointSlice>> {
+    let is_one = |slice: &&Arc<EndpointSlice>| service_of(slice, manager).as_ref() == Some(service);
+    caches.endpoint_slices.with(|slices| slices.values().filter(is_one).cloned().collect())
 }
 
 /// Whether a node came, went or changed its zone.
@@ -81,10 +90,7 @@ struct Addresses {
 
 impl Reconcile for Addresses {
     async fn reconcile(&self, key: &Key, apply: &Apply) -> Result<Next, WriteError> {
-        let slices: Vec<_> = self
-            .caches
-            .endpoint_slices
-            .with(|slices| slices.values().filter(|slice| service_of(slice).as_ref() == Some(key)).cloned().collect());
+        let slices = slices_of(&self.caches, key, US);
         let endpoints = self.caches.endpoints.get(key);
         let Some(service) = self.caches.services.get(key) else {
             apply.all(&slices::delete(&slices)).await?;

@@ -1,7 +1,10 @@
 //! EndpointSlices of a service: which endpoints, packed with few writes. Pure. Follows upstream's
 //! `staging/src/k8s.io/endpointslice/reconciler.go`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     api::{
@@ -32,25 +35,24 @@ pub(super) fn plan(facts: &Facts<'_>, existing: &[Arc<EndpointSlice>]) -> Vec<Wr
     if !facts::is_ours(facts.service) {
         return Vec::new();
     }
-    let (mine, mut excess): (Vec<_>, Vec<_>) = existing.iter().partition(|slice| is_usable(slice, facts.service));
+    let (mine, excess): (Vec<_>, Vec<_>) = existing.iter().partition(|slice| is_usable(slice, facts.service));
     let mut by_ports: BTreeMap<PortsKey, Vec<&EndpointSlice>> = BTreeMap::new();
-    for slice in &mine {
+    for slice in mine {
         by_ports.entry(ports_key(slice.ports.as_deref().unwrap_or_default())).or_default().push(slice);
     }
-    let mut writes = Vec::new();
+    let (mut writes, mut empty) = (Vec::new(), Vec::new());
     for (ports, endpoints) in desired(facts) {
         let mut slices = by_ports.remove(&ports_key(&ports)).unwrap_or_default();
         slices.sort_by_key(|slice| slice.name_any());
-        let packed = pack(&slices, endpoints);
+        let packed = pack(&slices, endpoints, MOST);
         for (slice, endpoints) in packed.kept {
             writes.extend(update(facts, slice, &ports, endpoints));
         }
         writes.extend(packed.new.into_iter().map(|endpoints| create(facts, &ports, endpoints)));
-        excess.extend(mine.iter().filter(|slice| packed.empty.contains(&slice.name_any())));
+        empty.extend(packed.empty);
     }
-    let leftover: Vec<_> = by_ports.into_values().flatten().map(ResourceExt::name_any).collect();
-    excess.extend(mine.iter().filter(|slice| leftover.contains(&slice.name_any())));
-    writes.extend(excess.into_iter().map(|slice| deletion(slice)));
+    let leftover = by_ports.into_values().flatten().chain(empty);
+    writes.extend(excess.into_iter().map(|slice| &**slice).chain(leftover).map(deletion));
     writes
 }
 
@@ -59,7 +61,7 @@ pub(super) fn delete(existing: &[Arc<EndpointSlice>]) -> Vec<Write> {
     existing.iter().map(|slice| deletion(slice)).collect()
 }
 
-fn deletion(slice: &EndpointSlice) -> Write {
+pub(super) fn deletion(slice: &EndpointSlice) -> Write {
     Write::delete(row::<EndpointSlice>(), Key::of_meta(&slice.metadata), slice.uid().unwrap_or_default())
 }
 
@@ -75,9 +77,10 @@ fn is_usable(slice: &EndpointSlice, service: &Service) -> bool {
             .any(|owner| Some(&owner.uid) == service.metadata.uid.as_ref())
 }
 
-type PortsKey = Vec<(Option<String>, Option<i32>, Option<String>, Option<String>)>;
+/// Ports in an order of their own, to compare them by.
+pub(super) type PortsKey = Vec<(Option<String>, Option<i32>, Option<String>, Option<String>)>;
 
-fn ports_key(ports: &[EndpointPort]) -> PortsKey {
+pub(super) fn ports_key(ports: &[EndpointPort]) -> PortsKey {
     let key = |port: &EndpointPort| (port.name.clone(), port.port, port.protocol.clone(), port.app_protocol.clone());
     let mut keys: Vec<_> = ports.iter().map(key).collect();
     keys.sort();
@@ -124,52 +127,63 @@ fn endpoint(service: &Service, backing: &Backing) -> Endpoint {
     }
 }
 
-struct Packed<'a> {
+/// Endpoints shared out to slices.
+pub(super) struct Packed<'a> {
     /// Existing slices with what they shall hold.
-    kept: Vec<(&'a EndpointSlice, Endpoints)>,
+    pub(super) kept: Vec<(&'a EndpointSlice, Endpoints)>,
     /// New slices.
-    new: Vec<Endpoints>,
-    /// Names of existing slices that hold nothing any more.
-    empty: Vec<String>,
+    pub(super) new: Vec<Endpoints>,
+    /// Existing slices that hold nothing any more.
+    pub(super) empty: Vec<&'a EndpointSlice>,
 }
 
 /// Which endpoint this is, whatever its state.
-fn identity(endpoint: &Endpoint) -> (Option<&str>, &[String]) {
+pub(super) fn identity(endpoint: &Endpoint) -> (Option<&str>, &[String]) {
     (endpoint.target_ref.as_ref().and_then(|target| target.uid.as_deref()), &endpoint.addresses)
 }
 
-/// Shares endpoints out: each stays where it is; new ones go where a write is due anyway, then
-/// where there is room, then into new slices.
-fn pack<'a>(existing: &[&'a EndpointSlice], mut endpoints: Endpoints) -> Packed<'a> {
-    let mut kept: Vec<(&EndpointSlice, Endpoints)> = Vec::new();
-    for slice in existing {
-        let mut stay = Vec::new();
-        for old in slice.endpoints.iter().take(MOST) {
-            if let Some(found) = endpoints.iter().position(|new| identity(new) == identity(old)) {
-                stay.push(endpoints.remove(found));
-            }
-        }
-        kept.push((slice, stay));
-    }
+/// Shares endpoints out, `most` to a slice: each stays where it is; new ones go where a write is
+/// due anyway, then where there is room, then into new slices.
+pub(super) fn pack<'a>(existing: &[&'a EndpointSlice], endpoints: Endpoints, most: usize) -> Packed<'a> {
+    let places = places(existing, &endpoints, most);
+    let mut endpoints: Vec<_> = endpoints.into_iter().map(Some).collect();
+    let mut take = |places: Vec<usize>| places.into_iter().filter_map(|at| endpoints[at].take()).collect();
+    let mut kept: Vec<(_, Endpoints)> = existing.iter().copied().zip(places.into_iter().map(&mut take)).collect();
     let mut order: Vec<_> = (0..kept.len()).collect();
     order.sort_by_key(|slice| {
         let (before, now) = &kept[*slice];
         (before.endpoints == *now, std::cmp::Reverse(now.len()))
     });
+    let mut unplaced = endpoints.into_iter().flatten();
     for slice in order {
-        let room = (MOST - kept[slice].1.len()).min(endpoints.len());
-        kept[slice].1.extend(endpoints.drain(..room));
+        let room = most.saturating_sub(kept[slice].1.len());
+        kept[slice].1.extend(unplaced.by_ref().take(room));
     }
-    let new: Vec<_> = endpoints.chunks(MOST).map(<[_]>::to_vec).collect();
+    let unplaced: Endpoints = unplaced.collect();
+    let new: Vec<_> = unplaced.chunks(most).map(<[_]>::to_vec).collect();
     let (mut kept, empty): (Vec<_>, Vec<_>) = kept.into_iter().partition(|(_, endpoints)| !endpoints.is_empty());
     let mut empty = empty.into_iter();
     if kept.is_empty() && new.is_empty() {
         // A service without endpoints keeps one slice that says so.
         kept.extend(empty.next());
         let new = if kept.is_empty() { vec![Vec::new()] } else { Vec::new() };
-        return Packed { kept, new, empty: empty.map(|(slice, _)| slice.name_any()).collect() };
+        return Packed { kept, new, empty: empty.map(|(slice, _)| slice).collect() };
     }
-    Packed { kept, new, empty: empty.map(|(slice, _)| slice.name_any()).collect() }
+    Packed { kept, new, empty: empty.map(|(slice, _)| slice).collect() }
+}
+
+/// For each slice, which of the endpoints are in it already, in its order.
+fn places(existing: &[&EndpointSlice], endpoints: &[Endpoint], most: usize) -> Vec<Vec<usize>> {
+    let mut unplaced: HashMap<_, Vec<usize>> = HashMap::with_capacity(endpoints.len());
+    for (at, endpoint) in endpoints.iter().enumerate().rev() {
+        unplaced.entry(identity(endpoint)).or_default().push(at);
+    }
+    let mut places = Vec::with_capacity(existing.len());
+    for slice in existing {
+        let held = slice.endpoints.iter().take(most);
+        places.push(held.filter_map(|old| unplaced.get_mut(&identity(old))?.pop()).collect());
+    }
+    places
 }
 
 fn update(facts: &Facts<'_>, slice: &EndpointSlice, ports: &[EndpointPort], endpoints: Endpoints) -> Option<Write> {
@@ -196,7 +210,7 @@ fn create(facts: &Facts<'_>, ports: &[EndpointPort], endpoints: Endpoints) -> Wr
     Write::create(row::<EndpointSlice>(), &slice)
 }
 
-fn some_ports(ports: &[EndpointPort]) -> Option<Vec<EndpointPort>> {
+pub(super) fn some_ports(ports: &[EndpointPort]) -> Option<Vec<EndpointPort>> {
     (!ports.is_empty()).then(|| ports.to_vec())
 }
 

@@ -190,6 +190,28 @@ fn slices_hold_a_hundred_and_change_with_few_writes() {
 }
 
 #[test]
+fn of_many_endpoints_each_stays_where_it_is_whatever_their_order() {
+    let mut world = world(&simple());
+    for number in 0..250 {
+        world.put(&pod(&format!("p{number:03}"), number, true));
+    }
+    reconcile(&mut world);
+    let existing = world.list::<EndpointSlice>();
+    let existing: Vec<_> = existing.iter().map(|slice| &**slice).collect();
+    let mut shuffled: Vec<_> = existing.iter().flat_map(|slice| slice.endpoints.clone()).collect();
+    shuffled.reverse();
+    let twin = shuffled[0].clone();
+    let packed = slices::pack(&existing, shuffled.clone(), 100);
+    assert!(packed.kept.iter().all(|(slice, held)| slice.endpoints == *held));
+    assert_eq!((packed.kept.len(), packed.new.len(), packed.empty.len()), (3, 0, 0));
+    // What is named twice is not lost: the second one takes the room that there is.
+    let packed = slices::pack(&existing, [shuffled, vec![twin.clone()]].concat(), 100);
+    let held = packed.kept.iter().flat_map(|(_, held)| held);
+    assert_eq!(held.clone().count(), 251);
+    assert_eq!(held.filter(|endpoint| **endpoint == twin).count(), 2);
+}
+
+#[test]
 fn crash_between_slice_writes_converges_without_losing_endpoints() {
     for crash in 0..4 {
         let mut world = world(&simple());
@@ -217,7 +239,7 @@ fn others_slices_and_services_without_selector_are_left_alone() {
     assert!(world.list::<EndpointSlice>().is_empty() && world.list::<Endpoints>().is_empty());
     let foreign: EndpointSlice = object(json!({ "metadata": { "name": "kube-dns-n1", "namespace": "kube-system",
         "labels": { SERVICE_NAME: "kube-dns" } }, "addressType": "IPv4", "endpoints": [] }));
-    assert_eq!(service_of(&foreign), None);
+    assert_eq!(service_of(&foreign, US), None);
 }
 
 #[test]
