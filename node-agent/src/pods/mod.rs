@@ -26,6 +26,7 @@ pub mod network;
 pub mod paths;
 pub mod pod;
 pub mod probes;
+mod pull_secrets;
 pub mod reporter;
 pub mod resources;
 pub mod runtime;

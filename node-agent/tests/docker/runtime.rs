@@ -279,9 +279,9 @@ async fn images_are_found_or_not() {
     assert!(image.id.starts_with("sha256:") && image.size > 0 && image.user.is_empty(), "{image:?}");
     assert_eq!(runtime.image("none:1").await.expect("an answer"), None);
     // Nobody listens there, on the machine's own loopback.
-    let refused = runtime.pull("127.0.0.1:1/none:1").await.expect_err("a refusal").to_string();
+    let refused = runtime.pull("127.0.0.1:1/none:1", None).await.expect_err("a refusal").to_string();
     assert!(refused.contains("connection refused"), "{refused}");
-    let invalid = runtime.pull("Not//Valid").await.expect_err("a refusal").to_string();
+    let invalid = runtime.pull("Not//Valid", None).await.expect_err("a refusal").to_string();
     assert!(invalid.contains("invalid reference format"), "{invalid}");
     assert!(runtime.version().await.expect("a version").id.starts_with("docker://"));
 }

@@ -61,8 +61,8 @@ pub fn check(spec: &PodSpec) -> Result<(), String> {
         service_account: _,
         tolerations: _,
         topology_spread_constraints: _,
-        // A name inside, and how the registry is asked: nothing that keeps apart.
         image_pull_secrets: _,
+        // A name inside: nothing that keeps apart.
         set_hostname_as_fqdn: _,
     } = spec;
     if let Some(class) = runtime_class_name.as_deref().filter(|class| !class.is_empty()) {

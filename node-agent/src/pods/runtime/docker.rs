@@ -36,8 +36,8 @@ use futures::{
 use tracing::{debug, info, warn};
 
 use super::{
-    ContainerRuntime, ContainerSpec, ExecResult, Image, LogOptions, Observed, PodId, PodRecord, RuntimeError,
-    RuntimeVersion, Sandbox, SandboxSpec, labels,
+    ContainerRuntime, ContainerSpec, Credentials, ExecResult, Image, LogOptions, Observed, PodId, PodRecord,
+    RuntimeError, RuntimeVersion, Sandbox, SandboxSpec, labels,
 };
 
 /// The longest grace period that a label is believed, in seconds.
@@ -228,16 +228,23 @@ impl ContainerRuntime for DockerRuntime {
         }
     }
 
-    async fn pull(&self, reference: &str) -> Result<Image, RuntimeError> {
+    async fn pull(&self, reference: &str, credentials: Option<&Credentials>) -> Result<Image, RuntimeError> {
         let tagged = if reference.contains('@') || reference.rsplit('/').next().is_some_and(|last| last.contains(':')) {
             reference.to_owned()
         } else {
             // Without a tag Docker would fetch all of them.
             format!("{reference}:latest")
         };
-        let options = CreateImageOptionsBuilder::new().from_image(&tagged).build();
-        let mut progress = self.docker.create_image(Some(options), None, None).boxed();
-        while progress.try_next().await.map_err(failure)?.is_some() {}
+        match credentials {
+            Some(credentials) => {
+                raw::pull(&self.host, &self.docker.client_version().to_string(), &tagged, credentials).await?;
+            }
+            None => {
+                let options = CreateImageOptionsBuilder::new().from_image(&tagged).build();
+                let mut progress = self.docker.create_image(Some(options), None, None).boxed();
+                while progress.try_next().await.map_err(failure)?.is_some() {}
+            }
+        }
         self.images().clear();
         self.image(reference)
             .await?

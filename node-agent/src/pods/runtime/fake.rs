@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use super::{
-    Container, ContainerRuntime, ContainerSpec, ContainerState, ExecResult, Exit, Image, LogOptions, Observed, PodId,
+    Container, ContainerRuntime, ContainerSpec, ContainerState, Credentials, ExecResult, Exit, Image, LogOptions, Observed, PodId,
     PodRecord, RuntimeError, RuntimeVersion, Sandbox, SandboxSpec,
 };
 
@@ -333,9 +333,10 @@ impl ContainerRuntime for FakeRuntime {
         Ok(state.images.get(reference).cloned())
     }
 
-    async fn pull(&self, reference: &str) -> Result<Image, RuntimeError> {
+    async fn pull(&self, reference: &str, credentials: Option<&Credentials>) -> Result<Image, RuntimeError> {
         let mut state = self.state();
-        state.call(format!("pull {reference}"))?;
+        let user = credentials.map(|credentials| format!(" as {}", credentials.username));
+        state.call(format!("pull {reference}{}", user.unwrap_or_default()))?;
         let Some(image) = state.registry.get(reference).cloned() else {
             return Err(RuntimeError::Refused(format!("manifest for {reference} not found")));
         };

@@ -78,7 +78,7 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     async fn image(&self, reference: &str) -> Result<Option<Image>, RuntimeError>;
 
     /// Fetches an image from its registry.
-    async fn pull(&self, reference: &str) -> Result<Image, RuntimeError>;
+    async fn pull(&self, reference: &str, credentials: Option<&Credentials>) -> Result<Image, RuntimeError>;
 
     /// UIDs of pods in which a container started, ended or went, from this call on. Ends when the
     /// engine goes away.

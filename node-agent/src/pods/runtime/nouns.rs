@@ -266,6 +266,26 @@ pub struct Image {
     pub size: i64,
 }
 
+/// Who asks a registry for an image.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// Registry.
+    pub server: String,
+    /// User.
+    pub username: String,
+    /// The user's password.
+    pub password: String,
+    /// Stands in for the two.
+    pub identity_token: String,
+}
+
+/// Says nothing that is secret.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("server", &self.server).field("username", &self.username).finish()
+    }
+}
+
 /// A pod of which the runtime holds something.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodRecord {

@@ -7,7 +7,12 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{Container, Pod};
 
 use super::hands::Hands;
-use crate::pods::{message::Failure, runtime::Image};
+use crate::pods::{
+    message::Failure,
+    pod::PodExt,
+    pull_secrets,
+    runtime::{Credentials, Image, RuntimeError},
+};
 
 impl Hands {
     /// The image of a container, by its pull policy.
@@ -39,7 +44,7 @@ impl Hands {
     async fn pull(&self, pod: &Pod, name: &str, reference: &str) -> Result<Image, Failure> {
         self.tell(pod, name, false, "Pulling", &format!("Pulling image \"{reference}\""));
         let begun = Instant::now();
-        match self.context.runtime.pull(reference).await {
+        match self.pull_as_any(pod, reference).await {
             Ok(image) => {
                 let (took, size) = (go_seconds(begun.elapsed()), image.size);
                 let message = format!(
@@ -55,6 +60,41 @@ impl Hands {
                 Err(self.image_failed(pod, name, "ErrImagePull", error.to_string()))
             }
         }
+    }
+
+    /// Asks with each of the pod's credentials that fit, until one may have the image.
+    async fn pull_as_any(&self, pod: &Pod, reference: &str) -> Result<Image, RuntimeError> {
+        let all = self.pull_credentials(pod, reference).await;
+        let mut refused = None;
+        for credentials in &all {
+            match self.context.runtime.pull(reference, Some(credentials)).await {
+                Err(error) => refused = Some(error),
+                pulled => return pulled,
+            }
+        }
+        match refused {
+            Some(error) => Err(error),
+            None => self.context.runtime.pull(reference, None).await,
+        }
+    }
+
+    async fn pull_credentials(&self, pod: &Pod, reference: &str) -> Vec<Credentials> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for secret in PodExt::spec(pod).image_pull_secrets.iter().flatten() {
+            let read = self.context.api.secret(&self.pod.namespace, &secret.name).await;
+            match read.ok().flatten().and_then(|secret| pull_secrets::fitting(&secret, reference)) {
+                Some(credentials) => found.extend(credentials),
+                None => missing.push(secret.name.as_str()),
+            }
+        }
+        if !missing.is_empty() {
+            let message = format!(
+                "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+                missing.join(", ")
+            );
+            self.tell(pod, "", true, "FailedToRetrieveImagePullSecret", &message);
+        }
+        found
     }
 
     fn invalid_name(&self, pod: &Pod, name: &str, reference: &str, wrong: &str) -> Failure {

@@ -265,3 +265,29 @@ async fn a_pod_whose_protection_this_node_lacks_does_not_run_without_it() {
     eventually("people are told", || bed.has_event(told)).await;
     assert!(bed.calls().is_empty(), "{:?}", bed.calls());
 }
+
+#[tokio::test]
+async fn a_private_image_is_pulled_with_the_pods_secrets() {
+    let bed = Bed::started().await;
+    bed.node.runtime.state().registry.insert("r.example/app:1".to_owned(), fake::image("r.example/app:1"));
+    bed.node.runtime.fail("pull r.example/app:1 as old", RuntimeError::Refused("unauthorized".to_owned()));
+    for user in ["old", "new"] {
+        let config = json!({ "auths": { "r.example": { "username": user, "password": "p" } } });
+        let secret = json!({
+            "type": "kubernetes.io/dockerconfigjson", "stringData": {},
+            "data": { ".dockerconfigjson": k8s_openapi::ByteString(config.to_string().into_bytes()) },
+        });
+        let secret = serde_json::from_value(secret).expect("a secret");
+        bed.node.api.state().secrets.insert(user.to_owned(), secret);
+    }
+    let secrets = json!([{ "name": "old" }, { "name": "gone" }, { "name": "new" }]);
+    let app = json!({ "name": "app", "image": "r.example/app:1" });
+    bed.put("p", json!({ "containers": [app], "imagePullSecrets": secrets }));
+    bed.ready("p").await;
+    let pulls: Vec<String> = bed.calls().into_iter().filter(|call| call.starts_with("pull ")).collect();
+    assert_eq!(pulls, ["pull r.example/app:1 as old", "pull r.example/app:1 as new"]);
+    assert!(bed.has_event(
+        "FailedToRetrieveImagePullSecret: Unable to retrieve some image pull secrets (gone); attempting to pull the \
+         image may not succeed."
+    ));
+}

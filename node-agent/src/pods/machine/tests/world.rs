@@ -247,7 +247,7 @@ impl World {
         let definition = all.find(|container| container.name == name).expect("a container");
         let image = definition.image.clone().expect("an image");
         if now(self.runtime.image(&image)).is_ok_and(|image| image.is_none()) {
-            now(self.runtime.pull(&image)).map_err(|error| Failure::new("ErrImagePull", error))?;
+            now(self.runtime.pull(&image, None)).map_err(|error| Failure::new("ErrImagePull", error))?;
         }
         let spec = ContainerSpec {
             name: name.to_owned(),

@@ -6,8 +6,10 @@ use tokio::{
     net::UnixListener,
 };
 
-use super::{logs, query};
-use crate::pods::runtime::{LogOptions, RuntimeError};
+use base64::{Engine, engine::general_purpose::URL_SAFE};
+
+use super::{logs, pull, query};
+use crate::pods::runtime::{Credentials, LogOptions, RuntimeError};
 
 /// An engine that gives this answer to one request; what it was asked comes back.
 fn engine(dir: &std::path::Path, answer: Vec<u8>) -> (String, tokio::task::JoinHandle<String>) {
@@ -51,6 +53,32 @@ async fn an_engines_refusal_keeps_its_words() {
         Some(RuntimeError::NotFound(message)) => assert_eq!(message, "No such container: abc"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn credentials_reach_the_engine_whatever_is_in_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"status\":\"Pulling\"}\n{\"status\":\"Done\"}";
+    let (host, served) = engine(dir.path(), head.into());
+    // In the other alphabet of this encoding these would be plus signs and slashes.
+    let password = "~~~???>>>".to_owned();
+    let credentials = Credentials { username: "me".to_owned(), password, ..Credentials::default() };
+    pull(&host, "1.41", "r.example/app@sha256:1", &credentials).await.expect("a pull");
+    let asked = served.await.expect("a request");
+    assert!(asked.starts_with("POST /v1.41/images/create?fromImage=r.example/app%40sha256:1 "), "{asked}");
+    let auth = asked.lines().find_map(|line| line.strip_prefix("x-registry-auth: ")).expect("credentials");
+    let auth: serde_json::Value =
+        serde_json::from_slice(&URL_SAFE.decode(auth).expect("the engine's alphabet")).expect("JSON");
+    assert_eq!((&auth["username"], &auth["password"]), (&"me".into(), &"~~~???>>>".into()));
+}
+
+#[tokio::test]
+async fn a_pull_that_fails_on_its_way_says_why() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"status\":\"Pulling\"}\n{\"error\":\"unauthorized\"}\n";
+    let (host, _served) = engine(dir.path(), head.into());
+    let failed = pull(&host, "1.41", "r.example/app:1", &Credentials::default()).await.expect_err("a refusal");
+    assert_eq!(failed.to_string(), "unauthorized");
 }
 
 #[test]
