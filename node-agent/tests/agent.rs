@@ -67,10 +67,7 @@ fn a_machine_becomes_a_node_on_which_services_and_names_work() {
                 { "name": "dns", "port": 53, "protocol": "UDP" }, { "name": "dns-tcp", "port": 53, "protocol": "TCP" }] }
         }),
     );
-    let slice = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/kube-dns-node-1";
-    machine.until("DNS is published", |machine| {
-        machine.api.get(slice).is_some_and(|slice| slice["endpoints"][0]["conditions"]["ready"] == true)
-    });
+    machine.until("DNS is published", |machine| published(machine).is_some());
     machine.until("the maps know it", |machine| {
         let dns = |service: &Value| {
             service["frontend"] == "10.96.0.10:53" && service["backends"][0] == format!("{GATEWAY}:53")
@@ -85,6 +82,33 @@ fn a_machine_becomes_a_node_on_which_services_and_names_work() {
     }
     let log = machine.host.log("agent");
     assert!(log.contains(&format!("service hit: {SERVICE}:80 ")), "{log}");
+}
+
+/// The version of the slice that says that this node's server answers names.
+fn published(machine: &Machine) -> Option<Value> {
+    let slice = machine.api.get("/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/kube-dns-node-1")?;
+    let is_ready = slice["endpoints"][0]["conditions"]["ready"] == true;
+    is_ready.then(|| slice["metadata"]["resourceVersion"].clone())
+}
+
+#[test]
+fn an_agent_that_starts_again_does_not_withdraw_names() {
+    let mut machine = ready();
+    machine.until("DNS is published", |machine| published(machine).is_some());
+    let version = published(&machine);
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        machine.end_agent(signal);
+        assert_eq!(published(&machine), version, "while no agent runs");
+        machine.start_agent();
+        let at = format!("@{GATEWAY}");
+        machine.until("names are answered again", |machine| {
+            let mut dig = machine.host.command("dig");
+            let asked =
+                process::output(dig.args(["+short", "+tries=1", "+time=1", &at, "web.default.svc.cluster.local"]));
+            asked.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).trim() == SERVICE)
+        });
+        assert_eq!(published(&machine), version, "under the new agent");
+    }
 }
 
 #[test]
@@ -178,6 +202,8 @@ fn the_clean_up_leaves_the_machine_as_it_was() {
         .map(|command| machine.says(&command.split(' ').collect::<Vec<_>>()))
     };
     let mut machine = Machine::new();
+    // As wherever an engine runs: it would need forwarding after us.
+    machine.host.netns().sysctl("net/ipv4/ip_forward", "1").expect("sysctl");
     // iptables makes its own chains when it is first asked.
     seen(&machine);
     let before = seen(&machine);

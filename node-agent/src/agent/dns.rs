@@ -16,7 +16,8 @@ impl Agent {
     pub(super) async fn answer_names(self: &Arc<Self>) {
         let Some(network) = self.network.get() else { return };
         let gateway = network.gateway();
-        let (told, ready) = watch::channel(false);
+        // Nothing is said before it is known: what an earlier agent has published is still true as far as anybody knows.
+        let (told, ready) = watch::channel(None);
         self.task("dns-slice", |agent| async move {
             let place = (agent.identity.name.as_str(), gateway);
             let node = || agent.keeper.node().as_deref().cloned();
@@ -30,7 +31,7 @@ impl Agent {
                 [] => Config::default().upstreams,
                 servers => Upstreams::List(servers.to_vec()),
             },
-            reverse_zones: [self.flags.service_cidr, self.flags.cluster_cidr].into_iter().filter_map(zone).collect(),
+            reverse_zones: [self.flags.service_cidr, self.flags.cluster_cidr].into_iter().filter_map(range).collect(),
             ..Config::default()
         };
         let sources = Sources::shared(&self.client, self.sources.services.clone());
@@ -40,7 +41,7 @@ impl Agent {
             self.health.well(Part::Dns);
             tokio::select! {
                 () = dns.stopped() => {
-                    told.send_replace(false);
+                    told.send_if_modified(fell);
                     self.health.unwell(Part::Dns, "the server has ended; its reason is in the log");
                     tokio::time::sleep(RETRY).await;
                 }
@@ -52,13 +53,22 @@ impl Agent {
 }
 
 /// Never returns: a server that is ready stays so.
-async fn tell_when_ready(dns: &Dns, told: &watch::Sender<bool>) {
+async fn tell_when_ready(dns: &Dns, told: &watch::Sender<Option<bool>>) {
     if dns.ready().await {
-        told.send_replace(true);
+        told.send_replace(Some(true));
     }
     std::future::pending::<()>().await;
 }
 
-fn zone(range: Cidr) -> Option<Range> {
+/// From ready to not ready; a server that never was has told nobody otherwise.
+fn fell(told: &mut Option<bool>) -> bool {
+    let was_ready = *told == Some(true);
+    if was_ready {
+        *told = Some(false);
+    }
+    was_ready
+}
+
+fn range(range: Cidr) -> Option<Range> {
     range.to_string().parse().ok()
 }

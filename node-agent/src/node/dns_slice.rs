@@ -63,23 +63,28 @@ pub fn slice(node_name: &str, address: Ipv4Addr, ready: bool) -> EndpointSlice {
     }
 }
 
-/// Publishes the slice whenever it is missing or says something else, until `stop`. `ready` follows the server; `node`
-/// is asked for the Node, which the slice belongs to.
+/// Publishes the slice whenever it is missing or says something else, until `stop`. `ready` follows the server: nothing
+/// is published before it is known, so that an agent that starts again withdraws nothing. `node` is asked for the Node,
+/// which the slice belongs to.
 pub async fn publish(
     client: &Client,
     slices: Arc<Informer<EndpointSlice>>,
     (node_name, address): (&str, Ipv4Addr),
-    mut ready: watch::Receiver<bool>,
+    mut ready: watch::Receiver<Option<bool>>,
     node: impl Fn() -> Option<Node>,
     stop: &CancellationToken,
 ) {
     let api: Api<EndpointSlice> = Api::namespaced(client.clone(), NAMESPACE);
     let keep = async {
         slices.ready().await;
+        if ready.wait_for(Option::is_some).await.is_err() {
+            // A server that is gone will not become ready any more.
+            std::future::pending::<()>().await;
+        }
         let mut changes = slices.generation();
         loop {
             changes.borrow_and_update();
-            let wanted = slice(node_name, address, *ready.borrow_and_update());
+            let wanted = slice(node_name, address, ready.borrow_and_update().unwrap_or(false));
             let known = slices.get(&Key::of(&wanted));
             let pause = match timeout(PATIENCE, put(&api, known.as_deref(), wanted, &node)).await {
                 Ok(Ok(())) => PERIOD,

@@ -332,7 +332,7 @@ async fn the_place_where_dns_answers_is_published_and_kept() {
     let stage = Stage::start(Fake::default(), None);
     until("a node", || stage.keeper.node().is_some()).await;
     let slices = Arc::new(Informer::start(Api::all(stage.client.clone()), watcher::Config::default()));
-    let (ready, follow) = watch::channel(false);
+    let (ready, follow) = watch::channel(Some(false));
     let (client, keeper, stop) = (stage.client.clone(), stage.keeper.clone(), stage.stop.clone());
     let publishing = tokio::spawn(async move {
         let at = ("node-1", Ipv4Addr::new(10, 244, 0, 1));
@@ -351,7 +351,7 @@ async fn the_place_where_dns_answers_is_published_and_kept() {
     assert_eq!(endpoint["conditions"]["ready"], false);
 
     let is_ready = || stage.api.get(SLICE).is_some_and(|slice| slice["endpoints"][0]["conditions"]["ready"] == true);
-    ready.send_replace(true);
+    ready.send_replace(Some(true));
     until("a ready endpoint", is_ready).await;
     let mut wrong = stage.api.get(SLICE).expect("a slice");
     wrong["endpoints"] = json!([]);
