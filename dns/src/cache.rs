@@ -85,10 +85,8 @@ impl Cache {
         let sections = [&mut reply.answers, &mut reply.authority, &mut reply.additional];
         for record in sections.into_iter().flatten() {
             record.ttl = record.ttl.saturating_sub(age);
-            if record.name == *query.name() {
-                record.name = query.name().clone();
-            }
         }
+        reply.spell_as(query.name());
         Some(reply)
     }
 

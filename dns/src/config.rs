@@ -28,6 +28,8 @@ pub struct Config {
     /// The service and pod ranges: names of addresses in them are answered here and never
     /// forwarded.
     pub reverse_zones: Vec<Range>,
+    /// Who may ask, besides processes of this machine: whoever is in one of these.
+    pub clients: Vec<Range>,
     /// Whether `a-b-c-d.namespace.pod.domain` has an address.
     pub pods: PodNames,
     /// How many threads answer, each with its own sockets. More than one shares the ports
@@ -70,6 +72,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A name server to ask that is this one again.
+    #[error("name server {0} would be asked in a circle: it is this server, or lies in a range of the cluster")]
+    Circle(SocketAddr),
     /// The TTL is too long.
     #[error("TTL of {0} s is longer than {MAX_TTL} s")]
     Ttl(u32),
@@ -84,6 +89,7 @@ impl Default for Config {
             ttl: 5,
             upstreams: Upstreams::ResolvConf("/etc/resolv.conf".into()),
             reverse_zones: Vec::new(),
+            clients: Vec::new(),
             pods: PodNames::Insecure,
             workers: 1,
         }
@@ -99,6 +105,11 @@ impl Config {
         if let Some(wildcard) = self.listen.iter().find(|address| address.ip().is_unspecified()) {
             return Err(ConfigError::Wildcard(*wildcard));
         }
+        if let Upstreams::List(list) = &self.upstreams
+            && let Some(circle) = list.iter().find(|server| self.is_circle(server))
+        {
+            return Err(ConfigError::Circle(*circle));
+        }
         if self.ttl > MAX_TTL {
             return Err(ConfigError::Ttl(self.ttl));
         }
@@ -112,6 +123,11 @@ impl Config {
             reverse_zones: self.reverse_zones.clone(),
             own_addresses: self.listen.iter().map(SocketAddr::ip).collect::<Vec<IpAddr>>(),
         }))
+    }
+
+    /// Port 0 is none yet, so no server has it.
+    fn is_circle(&self, server: &SocketAddr) -> bool {
+        self.listen.contains(server) || self.reverse_zones.iter().any(|range| range.contains(server.ip()))
     }
 
     fn domain(&self) -> Result<Name, ConfigError> {

@@ -39,6 +39,9 @@ pub(crate) struct Flags {
     /// The range of pod addresses, whose reverse zones are the cluster's.
     #[arg(long, value_name = "RANGE", default_value = "10.244.0.0/16")]
     pod_cidr: Range,
+    /// Who may ask, besides pods and this machine. Repeatable.
+    #[arg(long, value_name = "RANGE")]
+    allow: Vec<Range>,
     /// Deny the names of pods by their address.
     #[arg(long)]
     no_pod_names: bool,
@@ -62,6 +65,7 @@ impl Flags {
                 servers => Upstreams::List(servers.to_vec()),
             },
             reverse_zones: vec![self.service_cidr, self.pod_cidr],
+            clients: [self.pod_cidr].into_iter().chain(self.allow.iter().copied()).collect(),
             pods: if self.no_pod_names { PodNames::Disabled } else { PodNames::Insecure },
             workers: self.workers,
         }

@@ -18,6 +18,7 @@ pub mod observe;
 pub mod reply;
 pub mod run;
 pub mod server;
+mod shares;
 pub mod zone;
 
 pub use config::{Config, ConfigError, PodNames, Upstreams};

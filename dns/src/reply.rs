@@ -44,6 +44,14 @@ impl Reply {
         }
     }
 
+    /// Writes the name that was asked for as the question writes it.
+    pub fn spell_as(&mut self, asked: &Name) {
+        let sections = [&mut self.answers, &mut self.authority, &mut self.additional];
+        for record in sections.into_iter().flatten().filter(|record| record.name == *asked) {
+            record.name = asked.clone();
+        }
+    }
+
     /// Puts the addresses of the answer in random order; everything else keeps its place, so
     /// that a chain of CNAMEs stays in front of what it leads to.
     pub fn shuffle_addresses(&mut self, random: &mut impl Rng) {

@@ -23,6 +23,7 @@ use crate::{
     observe::{Observer, Published, Sources},
     server::{
         self,
+        clients::Clients,
         handler::Handler,
         sockets::{self, BindError},
     },
@@ -67,7 +68,8 @@ impl Dns {
         let forwarder = Forwarder::new(Servers::new(&config.upstreams, ourselves));
         let observer = Observer::new(sources, settings);
         let (zone, synced) = (observer.zone(), observer.synced());
-        let handler = Arc::new(Handler::new(zone.clone(), forwarder));
+        let clients = Clients::new(config.clients.clone(), addresses.iter().map(SocketAddr::ip).collect());
+        let handler = Arc::new(Handler::new(zone.clone(), forwarder, clients));
         let stop = CancellationToken::new();
         let (alive, workers) = mpsc::channel(1);
         for (number, sockets) in sockets.into_iter().enumerate() {

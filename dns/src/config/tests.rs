@@ -37,3 +37,15 @@ fn what_cannot_be_is_refused_with_its_reason() {
     assert!(Config { ttl: MAX_TTL, ..config() }.settings().is_ok());
     assert_eq!(Config { ttl: MAX_TTL + 1, ..config() }.settings().unwrap_err(), ConfigError::Ttl(MAX_TTL + 1));
 }
+
+#[test]
+fn a_name_server_that_leads_back_to_us_is_refused() {
+    for circle in ["127.0.0.1:53", "10.96.0.10:53", "10.244.3.1:5353"] {
+        let circle = circle.parse().unwrap();
+        let upstreams = Upstreams::List(vec!["127.0.0.53:53".parse().unwrap(), circle]);
+        let reverse_zones = vec!["10.96.0.0/16".parse().unwrap(), "10.244.0.0/16".parse().unwrap()];
+        let error = Config { upstreams, reverse_zones, ..config() }.settings().unwrap_err();
+        assert_eq!(error, ConfigError::Circle(circle));
+        assert!(error.to_string().starts_with(&format!("name server {circle} would be asked in a circle")), "{error}");
+    }
+}

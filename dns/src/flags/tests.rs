@@ -16,7 +16,14 @@ fn the_defaults_are_those_of_a_cluster() {
     assert_eq!(config.pods, PodNames::Insecure);
     let ranges: Vec<String> = config.reverse_zones.iter().map(ToString::to_string).collect();
     assert_eq!(ranges, ["10.96.0.0/16", "10.244.0.0/16"]);
+    assert_eq!(config.clients, ["10.244.0.0/16".parse().unwrap()]);
     config.settings().unwrap();
+}
+
+#[test]
+fn more_may_be_allowed_to_ask() {
+    let config = parsed(&["--allow=192.0.2.0/24", "--allow=fd00::/8", "--pod-cidr=10.9.0.0/16"]).unwrap();
+    assert_eq!(config.clients, ["10.9.0.0/16", "192.0.2.0/24", "fd00::/8"].map(|range| range.parse().unwrap()));
 }
 
 #[test]

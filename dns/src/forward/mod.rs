@@ -1,15 +1,21 @@
 //! Asks the node's name servers about names that are not the cluster's.
 //!
-//! In: a question. Out: their reply, from the [`crate::cache`] when it is still good, else from
-//! the first server that gives one. Bounded: in questions at once, in time for each server and
-//! for all of them, in memory. With nobody to ask it fails at once.
+//! In: a question, and who has it. Out: their reply, from the [`crate::cache`] when it is still
+//! good, else from the first server that gives one; a question that is being asked already is not
+//! asked twice. Bounded: in questions at once, of all clients and of each, in time for each server
+//! and for all of them, in memory. With nobody to ask it fails at once.
 
 mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
+mod flights;
 pub mod upstreams;
 
-use std::{net::SocketAddr, time};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time,
+};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use tokio::{
@@ -20,11 +26,13 @@ use tracing::debug;
 
 use self::{
     exchange::{Answer, ExchangeError, exchange},
+    flights::{Boarding, Flights, Outcome},
     upstreams::Servers,
 };
 use crate::{
     cache::{Cache, Question},
     reply::Reply,
+    shares::Shares,
 };
 
 /// How long one server may take, as in CoreDNS and glibc.
@@ -36,6 +44,9 @@ const ATTEMPTS: usize = 2;
 /// How many questions may wait for servers at once. Each has a socket, and a process that serves
 /// DNS beside other things has some 1000 descriptors.
 const MAX_WAITING: usize = 256;
+/// How many questions of one client may wait at once: one that asks more than it is answered leaves
+/// places to the others.
+const MAX_WAITING_EACH: usize = 64;
 /// How much memory cached replies may take, in bytes: some 5,000 of the usual size.
 const CACHE_CAPACITY: usize = 4 << 20;
 /// The largest message on UDP, for which no path needs fragments (DNS flag day 2020).
@@ -47,6 +58,8 @@ pub struct Forwarder {
     servers: Servers,
     cache: Cache,
     slots: Semaphore,
+    shares: Shares,
+    flights: Flights,
 }
 
 /// A question to others, with the bits that change their answer.
@@ -61,7 +74,7 @@ pub struct Forwarded {
 }
 
 /// Why there is no reply.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ForwardError {
     /// There is nobody to ask.
     #[error("no name server to ask")]
@@ -69,16 +82,19 @@ pub enum ForwardError {
     /// Too many questions are waiting already.
     #[error("{MAX_WAITING} questions are waiting for name servers already")]
     Busy,
+    /// Too many questions of this client are waiting already.
+    #[error("{MAX_WAITING_EACH} questions of this client are waiting for name servers already")]
+    ClientBusy,
     /// Nobody answered; this is what the first one did instead.
     #[error("no name server answered: {0}")]
-    Failed(ExchangeError),
+    Failed(Arc<ExchangeError>),
 }
 
 impl ForwardError {
     /// The response code that tells a client.
     pub fn code(&self) -> ResponseCode {
         match self {
-            Self::Busy => ResponseCode::Refused,
+            Self::Busy | Self::ClientBusy => ResponseCode::Refused,
             Self::NoServer | Self::Failed(_) => ResponseCode::ServFail,
         }
     }
@@ -104,7 +120,13 @@ impl Forwarded {
 impl Forwarder {
     /// A forwarder to `servers` with an empty cache.
     pub fn new(servers: Servers) -> Self {
-        Self { servers, cache: Cache::new(CACHE_CAPACITY), slots: Semaphore::new(MAX_WAITING) }
+        Self {
+            servers,
+            cache: Cache::new(CACHE_CAPACITY),
+            slots: Semaphore::new(MAX_WAITING),
+            shares: Shares::new(MAX_WAITING_EACH),
+            flights: Flights::default(),
+        }
     }
 
     /// The reply that is still good from before.
@@ -112,8 +134,26 @@ impl Forwarder {
         self.cache.get(&asked.question(), &asked.query, time::Instant::now())
     }
 
-    /// The reply of a name server.
-    pub async fn ask(&self, asked: &Forwarded) -> Result<Reply, ForwardError> {
+    /// The reply of a name server, for `client`.
+    pub async fn ask(&self, asked: &Forwarded, client: IpAddr) -> Result<Reply, ForwardError> {
+        let _share = self.shares.take(client).ok_or(ForwardError::ClientBusy)?;
+        loop {
+            match self.flights.board(asked.question()) {
+                Boarding::Lead(flight) => {
+                    let outcome = self.lead(asked).await;
+                    flight.land(&outcome);
+                    return outcome;
+                }
+                Boarding::Join(joined) => {
+                    if let Some(outcome) = joined.outcome().await {
+                        return spelled(outcome, asked);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn lead(&self, asked: &Forwarded) -> Outcome {
         let _slot = self.slots.try_acquire().map_err(|_| ForwardError::Busy)?;
         let Answer { message, packet } = self.ask_servers(&asked.message()).await?;
         let reply = Reply::from(message);
@@ -148,7 +188,7 @@ impl Forwarder {
                             silent.push(server);
                         }
                         if matches!(outcome, Err(ForwardError::NoServer)) {
-                            outcome = Err(ForwardError::Failed(error));
+                            outcome = Err(ForwardError::Failed(error.into()));
                         }
                     }
                 }
@@ -157,6 +197,14 @@ impl Forwarder {
         }
         outcome
     }
+}
+
+/// What somebody else was answered, in the words of this question.
+fn spelled(mut outcome: Outcome, asked: &Forwarded) -> Outcome {
+    if let Ok(reply) = &mut outcome {
+        reply.spell_as(asked.query.name());
+    }
+    outcome
 }
 
 fn is_failure(server: SocketAddr, answer: &Answer) -> bool {

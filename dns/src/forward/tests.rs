@@ -25,8 +25,16 @@ fn asked(text: &str) -> Forwarded {
     Forwarded { query: query(text), dnssec_ok: false, checking_disabled: false }
 }
 
+fn client(number: usize) -> IpAddr {
+    [10, 244, 0, u8::try_from(number).unwrap()].into()
+}
+
 async fn ask(forwarder: &Forwarder, text: &str) -> Result<Reply, ForwardError> {
-    timeout(PATIENCE, forwarder.ask(&asked(text))).await.expect("no end")
+    ask_as(0, forwarder, text).await
+}
+
+async fn ask_as(number: usize, forwarder: &Forwarder, text: &str) -> Result<Reply, ForwardError> {
+    timeout(PATIENCE, forwarder.ask(&asked(text), client(number))).await.expect("no end")
 }
 
 fn bytes(message: &Message) -> Vec<u8> {
@@ -80,7 +88,7 @@ async fn what_is_known_is_not_asked_again() {
 async fn the_bits_for_dnssec_are_handed_on() {
     let upstream = Upstream::start(|_, question| vec![bytes(&good(question))]);
     let question = Forwarded { dnssec_ok: true, checking_disabled: true, ..asked("www.example.org A") };
-    forwarder(&[upstream.address]).ask(&question).await.unwrap();
+    forwarder(&[upstream.address]).ask(&question, client(0)).await.unwrap();
     let (_, question) = upstream.asked().remove(0);
     assert!(question.metadata.checking_disabled && question.edns.unwrap().flags().dnssec_ok);
 }
@@ -207,7 +215,8 @@ async fn too_many_waiting_questions_are_refused() {
     let mut waiting = JoinSet::new();
     for number in 0..MAX_WAITING {
         let forwarder = forwarder.clone();
-        waiting.spawn(async move { forwarder.ask(&asked(&format!("n{number}.example.org A"))).await });
+        let client = client(number / MAX_WAITING_EACH + 1);
+        waiting.spawn(async move { forwarder.ask(&asked(&format!("n{number}.example.org A")), client).await });
     }
     timeout(PATIENCE, upstream.until_asked(MAX_WAITING)).await.unwrap();
     let error = ask(&forwarder, "www.example.org A").await.unwrap_err();
@@ -216,4 +225,67 @@ async fn too_many_waiting_questions_are_refused() {
     // The places of those that ended are free again.
     waiting.shutdown().await;
     assert!(!matches!(ask(&forwarder, "www.example.org A").await, Err(ForwardError::Busy)));
+}
+
+#[tokio::test]
+async fn one_client_cannot_take_all_places() {
+    let upstream = Upstream::start(|_, question| {
+        let is_wanted = question.queries[0].name().to_string().starts_with("www");
+        is_wanted.then(|| bytes(&good(question))).into_iter().collect()
+    });
+    let forwarder = Arc::new(forwarder(&[upstream.address]));
+    let mut waiting = JoinSet::new();
+    for number in 0..MAX_WAITING {
+        let forwarder = forwarder.clone();
+        waiting.spawn(async move { forwarder.ask(&asked(&format!("n{number}.example.org A")), client(1)).await });
+    }
+    for _ in 0..MAX_WAITING - MAX_WAITING_EACH {
+        let ended = timeout(PATIENCE, waiting.join_next()).await.unwrap().unwrap().unwrap();
+        assert!(matches!(ended, Err(ForwardError::ClientBusy)), "{ended:?}");
+    }
+    assert_eq!(ask_as(1, &forwarder, "www.example.org A").await.unwrap_err().code(), ResponseCode::Refused);
+    assert_eq!(lines(&ask_as(2, &forwarder, "www.example.org A").await.unwrap().answers), GOOD);
+}
+
+#[tokio::test]
+async fn equal_questions_in_flight_are_asked_once() {
+    // An answer that may not be kept, so that it is the question itself that is shared.
+    let upstream = Upstream::start(|_, question| {
+        let mut answer = good(question);
+        answer.answers[0].ttl = 0;
+        // Long enough for everybody to have asked.
+        std::thread::sleep(Duration::from_millis(50));
+        vec![bytes(&answer)]
+    });
+    let forwarder = forwarder(&[upstream.address]);
+    let (one, other, third) = tokio::join!(
+        ask_as(1, &forwarder, "www.example.org A"),
+        ask_as(2, &forwarder, "WWW.example.org A"),
+        ask_as(3, &forwarder, "www.example.org AAAA"),
+    );
+    assert!(third.is_ok());
+    assert_eq!(one.unwrap().answers[0].name.to_string(), "www.example.org.");
+    assert_eq!(other.unwrap().answers[0].name.to_string(), "WWW.example.org.");
+    assert_eq!(upstream.count(), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_gives_up_leaves_its_question_to_those_who_wait() {
+    let silent_first = AtomicUsize::new(1);
+    let upstream = Upstream::start(move |_, question| {
+        match silent_first.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) {
+            Ok(_) => Vec::new(),
+            Err(_) => vec![bytes(&good(question))],
+        }
+    });
+    let forwarder = Arc::new(forwarder(&[upstream.address]));
+    let mut leader = JoinSet::new();
+    let leading = forwarder.clone();
+    leader.spawn(async move { leading.ask(&asked("www.example.org A"), client(1)).await });
+    timeout(PATIENCE, upstream.until_asked(1)).await.unwrap();
+    let waits = forwarder.clone();
+    let waiting = tokio::spawn(async move { ask_as(2, &waits, "www.example.org A").await });
+    tokio::task::yield_now().await;
+    leader.shutdown().await;
+    assert_eq!(lines(&waiting.await.unwrap().unwrap().answers), GOOD);
 }

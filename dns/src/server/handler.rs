@@ -1,12 +1,14 @@
-//! One question in, one answer out.
+//! One question in, one answer out; none for those who may not ask.
 //!
 //! Everything of the cluster's zone, and what the cache still knows, is answered at once; only a
 //! question to other name servers waits. A message that makes no sense is refused before both.
 
-use hickory_proto::op::Query;
+use std::net::IpAddr;
+
+use hickory_proto::op::{Query, ResponseCode};
 use tracing::debug;
 
-use super::message::Incoming;
+use super::{clients::Clients, message::Incoming};
 use crate::{
     answer::{Verdict, answer},
     forward::{Forwarded, Forwarder},
@@ -18,6 +20,7 @@ use crate::{
 pub struct Handler {
     zone: Published,
     forwarder: Forwarder,
+    clients: Clients,
 }
 
 /// What is to be done about a message.
@@ -31,18 +34,27 @@ pub(super) enum Outcome {
 /// A question to other name servers.
 pub(super) struct Pending {
     asked: Forwarded,
+    client: IpAddr,
     /// The alias that leads to them, when it is not the question itself.
     alias: Option<Reply>,
 }
 
 impl Handler {
-    /// A handler of these two sources.
-    pub fn new(zone: Published, forwarder: Forwarder) -> Self {
-        Self { zone, forwarder }
+    /// A handler of these two sources, for `clients`.
+    pub fn new(zone: Published, forwarder: Forwarder, clients: Clients) -> Self {
+        Self { zone, forwarder, clients }
+    }
+
+    /// Whether this client may ask.
+    pub(super) fn serves(&self, client: IpAddr) -> bool {
+        self.clients.may_ask(client)
     }
 
     /// Answers everything that needs no waiting.
-    pub(super) fn at_once(&self, incoming: &Incoming) -> Outcome {
+    pub(super) fn at_once(&self, incoming: &Incoming, client: IpAddr) -> Outcome {
+        if !self.serves(client) {
+            return Outcome::Reply(Reply::failure(ResponseCode::Refused));
+        }
         let query = match incoming.question() {
             Ok(query) => query,
             Err(code) => return Outcome::Reply(Reply::failure(code)),
@@ -56,14 +68,14 @@ impl Handler {
             Forwarded { query, dnssec_ok: incoming.dnssec_ok(), checking_disabled: incoming.checking_disabled() };
         match self.forwarder.cached(&asked) {
             Some(reply) => Outcome::Reply(shuffled(behind(alias, reply))),
-            None => Outcome::Pending(Pending { asked, alias }),
+            None => Outcome::Pending(Pending { asked, client, alias }),
         }
     }
 
     /// Answers what other name servers know.
     pub(super) async fn later(&self, pending: Pending) -> Reply {
-        let Pending { asked, alias } = pending;
-        let reply = self.forwarder.ask(&asked).await.unwrap_or_else(|error| {
+        let Pending { asked, client, alias } = pending;
+        let reply = self.forwarder.ask(&asked, client).await.unwrap_or_else(|error| {
             debug!(name = %asked.query.name(), wanted = %asked.query.query_type(), %error, "not answered");
             Reply::failure(error.code())
         });

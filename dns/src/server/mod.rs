@@ -4,6 +4,7 @@
 //! In: sockets. Out: packets. Each worker is a thread with a runtime and sockets of its own: one
 //! socket per core is what scales, and nothing else that the process does can delay an answer.
 
+pub mod clients;
 pub mod handler;
 mod message;
 pub mod sockets;
@@ -12,6 +13,7 @@ mod udp;
 
 use std::{
     io,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
@@ -96,16 +98,16 @@ impl Waiting {
 /// Handles a packet as far as that needs no waiting, and puts the answer into `buffer`.
 ///
 /// A fault in here costs the one question that met it, not the names of the whole node.
-fn take(handler: &Handler, packet: &[u8], transport: Transport, buffer: &mut Vec<u8>) -> Taken {
-    catch_unwind(AssertUnwindSafe(|| handle(handler, packet, transport, buffer))).unwrap_or_else(|_| {
+fn take(handler: &Handler, packet: &[u8], client: IpAddr, transport: Transport, buffer: &mut Vec<u8>) -> Taken {
+    catch_unwind(AssertUnwindSafe(|| handle(handler, packet, client, transport, buffer))).unwrap_or_else(|_| {
         error!(?packet, "a question could not be handled; please report it");
         Taken::Ignored
     })
 }
 
-fn handle(handler: &Handler, packet: &[u8], transport: Transport, buffer: &mut Vec<u8>) -> Taken {
+fn handle(handler: &Handler, packet: &[u8], client: IpAddr, transport: Transport, buffer: &mut Vec<u8>) -> Taken {
     let Some(incoming) = Incoming::read(packet) else { return Taken::Ignored };
-    match handler.at_once(&incoming) {
+    match handler.at_once(&incoming, client) {
         Outcome::Pending(pending) => Taken::Waits(Box::new(Waiting { incoming, pending })),
         Outcome::Reply(reply) => {
             incoming.write(&reply, transport, buffer);

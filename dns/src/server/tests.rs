@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::DropGuard;
 
-use super::*;
+use super::{clients::Clients, *};
 use crate::{
     config::Upstreams,
     forward::{
@@ -36,7 +36,7 @@ struct Running {
 
 fn handler(zone: Zone, upstreams: &[SocketAddr]) -> Handler {
     let servers = Servers::new(&Upstreams::List(upstreams.to_vec()), Ourselves::default());
-    Handler::new(Arc::new(arc_swap::ArcSwap::from_pointee(zone)), Forwarder::new(servers))
+    Handler::new(Arc::new(arc_swap::ArcSwap::from_pointee(zone)), Forwarder::new(servers), Clients::default())
 }
 
 fn start_workers(zone: Zone, upstreams: &[SocketAddr], workers: usize) -> Running {
@@ -270,4 +270,34 @@ fn an_address_that_is_not_here_or_taken_is_told() {
     let taken = told(&addresses[0].to_string());
     assert!(taken.starts_with(&format!("cannot listen at {} on UDP: ", addresses[0])), "{taken}");
     assert!(taken.ends_with("(another server is listening there)"), "{taken}");
+}
+
+#[test]
+fn strangers_are_refused_whatever_they_ask() {
+    let handler = handler(Golden::of("services").zone(), &[]);
+    for text in ["web.shop.svc.cluster.local A", "www.example.org A"] {
+        let packet = message(text).to_vec().unwrap();
+        let mut answer = Vec::new();
+        let taken = take(&handler, &packet, [192, 0, 2, 7].into(), Transport::Udp, &mut answer);
+        assert!(matches!(taken, Taken::Answered), "{text}");
+        let answer = parsed(&answer);
+        assert_eq!(answer.metadata.response_code, ResponseCode::Refused, "{text}");
+        assert!(answer.answers.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_name_server_that_asks_us_again_costs_one_question() {
+    let us = Arc::new(std::sync::OnceLock::<SocketAddr>::new());
+    let known = us.clone();
+    // Hands every question on to us, as a forwarder on the node does whose own server is the cluster's.
+    let upstream = Upstream::start(move |_, question| {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(&question.to_vec().unwrap(), known.get().unwrap()).unwrap();
+        Vec::new()
+    });
+    let server = start(Golden::of("services").zone(), &[upstream.address]);
+    us.set(server.address).unwrap();
+    assert_eq!(server.code(&message("www.example.org A")).await, ResponseCode::ServFail);
+    assert_eq!(upstream.count(), 2, "once, and once more because it was silent");
 }

@@ -24,7 +24,7 @@ pub(super) async fn serve(socket: UdpSocket, handler: Arc<Handler>) {
                 continue;
             }
         };
-        match take(&handler, &packet[..length], Udp, &mut answer) {
+        match take(&handler, &packet[..length], client.ip(), Udp, &mut answer) {
             Taken::Ignored => {}
             Taken::Answered => sent(socket.send_to(&answer, client).await, client),
             Taken::Waits(waiting) => {

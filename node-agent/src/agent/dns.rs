@@ -32,6 +32,11 @@ impl Agent {
                 servers => Upstreams::List(servers.to_vec()),
             },
             reverse_zones: [self.flags.service_cidr, self.flags.cluster_cidr].into_iter().filter_map(range).collect(),
+            // Pods, and what asks from this node's other address.
+            clients: [self.flags.cluster_cidr, Cidr::host(self.identity.address)]
+                .into_iter()
+                .filter_map(range)
+                .collect(),
             ..Config::default()
         };
         let sources = Sources::shared(&self.client, self.sources.services.clone());

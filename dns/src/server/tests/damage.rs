@@ -108,7 +108,8 @@ fn survives(packet: &[u8]) {
         static HANDLER: Handler = handler(Golden::of("headless").zone(), &[]);
     }
     let mut buffer = Vec::new();
-    let taken = HANDLER.with(|handler| handle(handler, packet, Transport::Udp, &mut buffer));
+    let taken = HANDLER
+        .with(|handler| handle(handler, packet, std::net::Ipv4Addr::LOCALHOST.into(), Transport::Udp, &mut buffer));
     if matches!(taken, Taken::Answered) {
         let answer = parsed(&buffer);
         assert_eq!(buffer[..2], packet[..2]);

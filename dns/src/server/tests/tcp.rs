@@ -3,6 +3,14 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::server::tcp::{MAX_CONNECTIONS, MAX_CONNECTIONS_EACH};
+
+/// A connection of another client on this machine.
+async fn from(client: usize, server: &Running) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, u8::try_from(client).unwrap()], 0))).unwrap();
+    socket.connect(server.address).await.unwrap()
+}
 
 #[tokio::test]
 async fn a_connection_carries_many_questions() {
@@ -63,8 +71,8 @@ async fn more_connections_than_places_wait_for_one() {
     let server = start(Golden::of("services").zone(), &[]);
     let question = message("web.shop.svc.cluster.local A");
     let mut held = Vec::new();
-    for _ in 0..crate::server::tcp::MAX_CONNECTIONS {
-        let mut stream = server.tcp().await;
+    for number in 0..MAX_CONNECTIONS {
+        let mut stream = from(number / MAX_CONNECTIONS_EACH + 2, &server).await;
         write_framed(&mut stream, &question.to_vec().unwrap()).await;
         framed_from(&mut stream).await;
         held.push(stream);
@@ -75,4 +83,23 @@ async fn more_connections_than_places_wait_for_one() {
     assert!(waits.is_err(), "was served beyond the bound");
     held.pop();
     assert_eq!(parsed(&framed_from(&mut late).await).metadata.response_code, ResponseCode::NoError);
+}
+
+#[tokio::test]
+async fn one_client_cannot_take_all_connections() {
+    let server = start(Golden::of("services").zone(), &[]);
+    let question = message("web.shop.svc.cluster.local A");
+    let mut held = Vec::new();
+    for _ in 0..MAX_CONNECTIONS_EACH {
+        let mut stream = server.tcp().await;
+        write_framed(&mut stream, &question.to_vec().unwrap()).await;
+        framed_from(&mut stream).await;
+        held.push(stream);
+    }
+    let mut beyond = server.tcp().await;
+    let closed = timeout(PATIENCE, beyond.read(&mut [0])).await.expect("left open");
+    assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
+    let mut other = from(9, &server).await;
+    write_framed(&mut other, &question.to_vec().unwrap()).await;
+    assert_eq!(parsed(&framed_from(&mut other).await).metadata.response_code, ResponseCode::NoError);
 }
