@@ -45,6 +45,12 @@ pub struct Ourselves {
     pub ranges: Vec<Range>,
 }
 
+impl Ourselves {
+    fn are(&self, server: &SocketAddr) -> bool {
+        self.listen.contains(server) || self.ranges.iter().any(|range| range.contains(server.ip()))
+    }
+}
+
 #[derive(Debug)]
 struct File {
     path: PathBuf,
@@ -62,9 +68,7 @@ impl Servers {
     /// an empty one, until it can.
     pub fn new(upstreams: &Upstreams, ourselves: Ourselves) -> Self {
         let (list, file) = match upstreams {
-            Upstreams::List(list) => {
-                (list.iter().copied().filter(|server| !ourselves.listen.contains(server)).collect(), None)
-            }
+            Upstreams::List(list) => (list.iter().copied().filter(|server| !ourselves.are(server)).collect(), None),
             Upstreams::ResolvConf(path) => {
                 let seen = Mutex::new(Seen { at: Instant::now(), modified: modified(path) });
                 (read(path, &ourselves), Some(File { path: path.clone(), seen }))
@@ -145,8 +149,7 @@ pub fn name_servers(content: &str, ourselves: &Ourselves) -> Vec<SocketAddr> {
             }
             server
         })
-        .filter(|server| !ourselves.listen.contains(server))
-        .filter(|server| !ourselves.ranges.iter().any(|range| range.contains(server.ip())))
+        .filter(|server| !ourselves.are(server))
         .take(MAX_FILE_SERVERS)
         .collect()
 }

@@ -19,6 +19,15 @@ fn servers_that_are_ourselves_or_nonsense_are_left_out() {
 }
 
 #[test]
+fn a_list_leads_to_ourselves_no_more_than_a_file_does() {
+    let listen: Vec<SocketAddr> = vec!["127.0.0.2:53".parse().unwrap()];
+    let ourselves = Ourselves { listen, ranges: vec!["10.96.0.0/16".parse().unwrap()] };
+    let list = ["127.0.0.2:53", "10.96.0.10:53", "127.0.0.53:53"].map(|text| text.parse().unwrap());
+    let servers = Servers::new(&Upstreams::List(list.to_vec()), ourselves);
+    assert_eq!(servers.in_order(), [list[2]]);
+}
+
+#[test]
 fn the_server_that_answered_comes_first() {
     let list = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"].map(|text| text.parse::<SocketAddr>().unwrap());
     let servers = Servers::new(&Upstreams::List(list.to_vec()), Ourselves::default());
