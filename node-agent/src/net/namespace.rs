@@ -4,9 +4,12 @@
 //! to happen elsewhere happens on a thread of its own, which goes there and never comes back.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::{
+        fd::{AsFd as _, AsRawFd as _},
+        unix::fs::MetadataExt as _,
+    },
     path::Path,
     thread,
 };
@@ -24,13 +27,19 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// The namespace of a process.
+    /// The namespace of a process of a pod: never the one that this thread is in, as when a process of the machine got
+    /// the number of one that has ended.
     ///
     /// # Errors
-    /// There is no such process.
+    /// There is no such process, or it is in the node's own namespace.
     pub fn of_process(pid: i32) -> Result<Self> {
-        let path = Path::new("/proc").join(pid.to_string()).join("ns/net");
-        let file = File::open(path).map_err(|source| Error::Namespace { pid, source })?;
+        let lost = |source| Error::Namespace { pid, source };
+        let file = File::open(Path::new("/proc").join(pid.to_string()).join("ns/net")).map_err(lost)?;
+        let own = fs::metadata("/proc/thread-self/ns/net").map_err(lost)?;
+        let theirs = file.metadata().map_err(lost)?;
+        if (theirs.dev(), theirs.ino()) == (own.dev(), own.ino()) {
+            return Err(lost(io::Error::other("it is the node's own, so the process is none of a pod's")));
+        }
         Ok(Self { file, pid })
     }
 

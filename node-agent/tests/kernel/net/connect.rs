@@ -1,6 +1,9 @@
 //! A pod, its neighbours, its node and the world.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    process::Command,
+};
 
 use nodeplane_node_agent::{
     net::{self, names},
@@ -92,6 +95,23 @@ fn a_process_that_is_gone_is_no_pod() {
         let error = network.connect("uid-a", address, i32::MAX).await.expect_err("no process").to_string();
         assert!(error.starts_with("network namespace of process 2147483647: No such file"), "{error}");
     });
+}
+
+#[test]
+fn a_process_of_the_machine_is_no_pod() {
+    let machine = Machine::new();
+    machine.run(async || {
+        let network = machine.open().await.expect("open");
+        let address = network.address("uid-a").await.expect("free");
+        // The number of a process that was a pod's, and is now somebody else's on the machine.
+        let mut process = Command::new("sleep").arg("60").spawn().expect("process");
+        let pid = i32::try_from(process.id()).expect("a process id");
+        let refused = network.connect("uid-a", address, pid).await;
+        process.kill().and_then(|()| process.wait()).expect("ended");
+        let error = refused.expect_err("the node's own").to_string();
+        assert!(error.ends_with("it is the node's own, so the process is none of a pod's"), "{error}");
+    });
+    assert!(machine.node.interface("eth0").is_err());
 }
 
 #[test]
