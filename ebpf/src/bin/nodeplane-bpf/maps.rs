@@ -1,11 +1,7 @@
 //! The maps, as `nodeplane_ebpf_abi::maps` describes them, and the constants set at load time.
-//!
-//! Those that the agent fills take memory as they fill: a small cluster shall not pay for the
-//! capacity of a large one.
 
 use aya_ebpf::{
     Global,
-    bindings::BPF_F_NO_PREALLOC,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray},
 };
@@ -25,24 +21,30 @@ use nodeplane_ebpf_abi::{
 pub(crate) static RANGES: Global<Ranges> = Global::new(Ranges::NONE);
 
 #[map(name = "NP_FRONTENDS")]
-pub(crate) static FRONTENDS: HashMap<SvcKey, SvcVal> = HashMap::pinned(maps::FRONTENDS.capacity, BPF_F_NO_PREALLOC);
+pub(crate) static FRONTENDS: HashMap<SvcKey, SvcVal> =
+    HashMap::pinned(maps::FRONTENDS.capacity, maps::FRONTENDS.kind.flags());
 #[map(name = "NP_SLOTS")]
-pub(crate) static SLOTS: HashMap<SlotKey, u32> = HashMap::pinned(maps::SLOTS.capacity, BPF_F_NO_PREALLOC);
+pub(crate) static SLOTS: HashMap<SlotKey, u32> = HashMap::pinned(maps::SLOTS.capacity, maps::SLOTS.kind.flags());
 #[map(name = "NP_BACKENDS")]
-pub(crate) static BACKENDS: HashMap<u32, BackendVal> = HashMap::pinned(maps::BACKENDS.capacity, BPF_F_NO_PREALLOC);
+pub(crate) static BACKENDS: HashMap<u32, BackendVal> =
+    HashMap::pinned(maps::BACKENDS.capacity, maps::BACKENDS.kind.flags());
 #[map(name = "NP_TURNS")]
-pub(crate) static TURNS: Array<u64> = Array::pinned(maps::TURNS.capacity, 0);
+pub(crate) static TURNS: Array<u64> = Array::pinned(maps::TURNS.capacity, maps::TURNS.kind.flags());
 #[map(name = "NP_AFFINITY")]
-pub(crate) static AFFINITY: LruHashMap<AffKey, AffVal> = LruHashMap::pinned(maps::AFFINITY.capacity, 0);
+pub(crate) static AFFINITY: LruHashMap<AffKey, AffVal> =
+    LruHashMap::pinned(maps::AFFINITY.capacity, maps::AFFINITY.kind.flags());
 #[map(name = "NP_UDP_FLOWS")]
-pub(crate) static UDP_FLOWS: LruHashMap<FlowKey, AffVal> = LruHashMap::pinned(maps::UDP_FLOWS.capacity, 0);
+pub(crate) static UDP_FLOWS: LruHashMap<FlowKey, AffVal> =
+    LruHashMap::pinned(maps::UDP_FLOWS.capacity, maps::UDP_FLOWS.kind.flags());
 #[map(name = "NP_REVERSE")]
-pub(crate) static REVERSE: LruHashMap<ReverseKey, ReverseVal> = LruHashMap::pinned(maps::REVERSE.capacity, 0);
+pub(crate) static REVERSE: LruHashMap<ReverseKey, ReverseVal> =
+    LruHashMap::pinned(maps::REVERSE.capacity, maps::REVERSE.kind.flags());
 #[map(name = "NP_ENDPOINTS")]
 pub(crate) static ENDPOINTS: HashMap<Ipv4Be, EndpointVal> =
-    HashMap::pinned(maps::ENDPOINTS.capacity, BPF_F_NO_PREALLOC);
+    HashMap::pinned(maps::ENDPOINTS.capacity, maps::ENDPOINTS.kind.flags());
 #[map(name = "NP_VERDICTS")]
-pub(crate) static VERDICTS: PerCpuArray<u64> = PerCpuArray::pinned(maps::VERDICTS.capacity, 0);
+pub(crate) static VERDICTS: PerCpuArray<u64> =
+    PerCpuArray::pinned(maps::VERDICTS.capacity, maps::VERDICTS.kind.flags());
 
 /// Counts a verdict on this CPU.
 #[inline(always)]

@@ -31,6 +31,11 @@ pub(super) const SOCKET_HOOKS: [&str; 7] =
 
 const POD: &str = "pod-";
 
+/// Whether a pin bears a name that an agent gives: one of any version, so the number behind the hook is what counts.
+pub(super) fn is_link(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(hook, number)| !hook.is_empty() && number.parse::<u64>().is_ok())
+}
+
 /// Attaches a socket hook to a cgroup, or swaps it there.
 pub(super) fn attach_socket_hook(
     pins: &Pins,

@@ -3,41 +3,53 @@
 //! `DIR/v<abi>/` holds the maps by their names and `links/` below it. One folder for each ABI
 //! version: an agent of a new version fills its own beside the old one, and removes the old one
 //! when its maps are complete. The names hold no dot, which this file system does not allow.
+//!
+//! The folder is the agent's own, and locked as long as it is at work: two agents would undo each
+//! other's work. What bears a name that no agent gives is never removed.
 
 use std::{
     fs, io,
-    os::fd::AsFd as _,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
-use aya::maps::MapInfo;
+use aya::maps::{MapInfo, MapType};
 use nix::{
+    errno::Errno,
     fcntl::{Flock, FlockArg},
     mount::{MsFlags, mount},
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
-use nodeplane_ebpf_abi::{ABI_VERSION, maps::MapSpec};
+use nodeplane_ebpf_abi::{
+    ABI_VERSION,
+    maps::{Kind, MapSpec},
+};
 use tracing::info;
 
-use super::{Error, Result, chain, sys};
+use super::{Error, Result, chain, links::is_link, sys};
 
 const MOUNT_POINT: &str = "/sys/fs/bpf";
 const LINKS: &str = "links";
+/// Every map of ours begins so.
+const MAP: &str = "NP_";
 
 /// The pins of this ABI version.
 pub(super) struct Pins {
     root: PathBuf,
     dir: PathBuf,
+    /// As long as this agent is at work.
+    _alone: Flock<fs::File>,
 }
 
 impl Pins {
     /// Mounts the file system if need be, and makes the folders.
     pub(super) fn prepare(root: &Path) -> Result<Self> {
+        refuse_shared(root)?;
         ensure_bpffs(root)?;
-        let pins = Self { root: root.to_owned(), dir: root.join(version_name(ABI_VERSION)) };
-        let links = pins.dir.join(LINKS);
+        let dir = root.join(version_name(ABI_VERSION));
+        let links = dir.join(LINKS);
         fs::create_dir_all(&links).map_err(|error| pin_error(&links, &error))?;
-        Ok(pins)
+        Ok(Self { root: root.to_owned(), dir, _alone: lock(root)? })
     }
 
     /// Where the maps are.
@@ -67,9 +79,12 @@ impl Pins {
             return Ok(());
         }
         let info = MapInfo::from_pin(&path).map_err(|error| Error::Map { map: spec.name, reason: chain(&error) })?;
-        let shape = |key, value, entries| format!("{key}-byte keys, {value}-byte values, {entries} entries");
-        let found = shape(info.key_size(), info.value_size(), info.max_entries());
-        let wanted = shape(spec.key_size, spec.value_size, spec.capacity);
+        let kind = info.map_type().map_err(|error| Error::Map { map: spec.name, reason: chain(&error) })?;
+        let shape = |kind: MapType, flags, key, value, entries| {
+            format!("type {kind:?} with flags {flags}, {key}-byte keys, {value}-byte values, {entries} entries")
+        };
+        let found = shape(kind, info.map_flags(), info.key_size(), info.value_size(), info.max_entries());
+        let wanted = shape(map_type(spec.kind), spec.kind.flags(), spec.key_size, spec.value_size, spec.capacity);
         if found == wanted { Ok(()) } else { Err(Error::Layout { map: spec.name, found, wanted }) }
     }
 
@@ -90,31 +105,78 @@ impl Pins {
 /// It is no error that there is nothing.
 ///
 /// # Errors
-/// [`Error::Pins`] with the first path that could not be removed.
+/// [`Error::Pins`] with the first path that could not be removed, or because an agent is at work.
 pub fn cleanup(root: &Path) -> Result<()> {
+    refuse_shared(root)?;
     if !root.exists() {
         return Ok(());
     }
+    let _alone = lock(root)?;
     for name in list(root)? {
         if is_version(&name) {
             drop_version(&root.join(name))?;
         }
     }
-    match fs::remove_dir(root) {
-        // Somebody else's pins may be there as well.
-        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(pin_error(root, &error)),
-        _ => Ok(()),
+    remove_empty(root)
+}
+
+/// Keeps other agents out.
+fn lock(root: &Path) -> Result<Flock<fs::File>> {
+    let folder = fs::File::open(root).map_err(|error| pin_error(root, &error))?;
+    Flock::lock(folder, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => Error::Pins {
+            path: root.display().to_string(),
+            reason: "another agent is at work with these pins: stop it first, or use another --bpffs".into(),
+        },
+        errno => pin_error(root, &errno.into()),
+    })
+}
+
+/// The place where everybody's pins are is nobody's own folder.
+fn refuse_shared(root: &Path) -> Result<()> {
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
+    let is_mount_point = match (device(root), root.parent().map(device)) {
+        (Ok(here), Some(Ok(above))) => here != above,
+        (Ok(_), None) => true,
+        _ => false,
+    };
+    if is_mount_point || root == Path::new(MOUNT_POINT) {
+        let reason = "programs of others are pinned there, too: name a folder below it, for the agent alone".into();
+        return Err(Error::Pins { path: root.display().to_string(), reason });
     }
+    Ok(())
 }
 
 fn drop_version(dir: &Path) -> Result<()> {
     let links = dir.join(LINKS);
     if links.exists() {
-        for name in list(&links)? {
+        for name in list(&links)?.iter().filter(|name| is_link(name)) {
             drop_link(&links.join(name))?;
         }
+        remove_empty(&links)?;
     }
-    fs::remove_dir_all(dir).map_err(|error| pin_error(dir, &error))
+    for name in list(dir)?.iter().filter(|name| name.starts_with(MAP)) {
+        let map = dir.join(name);
+        fs::remove_file(&map).map_err(|error| pin_error(&map, &error))?;
+    }
+    remove_empty(dir)
+}
+
+/// Removes a folder, unless somebody else has put something there.
+fn remove_empty(dir: &Path) -> Result<()> {
+    match fs::remove_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(pin_error(dir, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn map_type(kind: Kind) -> MapType {
+    match kind {
+        Kind::Hash => MapType::Hash,
+        Kind::LruHash => MapType::LruHash,
+        Kind::Array => MapType::Array,
+        Kind::PerCpuArray => MapType::PerCpuArray,
+    }
 }
 
 /// Detaches a link and removes its pin. Removal alone would let the programs run on until the
