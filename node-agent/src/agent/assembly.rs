@@ -66,7 +66,9 @@ impl Agent {
             let config = config.clone();
             async move { spawn_blocking(move || proven(&config)).await.map_err(|error| error.to_string())? }
         };
-        let plane = Arc::new(ServicePlane::new(self.insist(Part::Services, open).await?));
+        let dataplane = self.insist(Part::Services, open).await?;
+        let _ = self.cgroup.set(dataplane.cgroup().to_owned());
+        let plane = Arc::new(ServicePlane::new(dataplane));
         let _ = self.plane.set(plane.clone());
         let (sources, recorder) = (self.sources.clone(), self.recorder.clone());
         let feed = Arc::new(Feed::new(sources, plane.clone(), recorder, &self.identity.name));
@@ -132,6 +134,9 @@ impl Agent {
     async fn start_network(self: &Arc<Self>, plane: &Arc<ServicePlane>, range: Cidr) -> Option<Arc<Network>> {
         let open = || Network::open(&self.settings, range, plane.clone());
         let network = Arc::new(self.insist(Part::Network, open).await?);
+        if let Some(cgroup) = self.cgroup.get() {
+            network.expect_cgroup(cgroup.clone());
+        }
         let _ = self.network.set(network.clone());
         self.health.well(Part::Network);
         let tended = network.clone();

@@ -25,9 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub async fn cleanup(flags: &Flags) -> anyhow::Result<()> {
     make_state_dir(&flags.state_dir)?;
     let alone = lock(&flags.state_dir, PATIENCE)?;
-    let mut problems = remove_pods(flags).await;
+    let (engine, mut problems) = remove_pods(flags).await;
     problems.extend(bpf::cleanup(&flags.bpffs).err().map(|error| error.to_string()));
-    problems.extend(net::cleanup(&flags.state_dir).await.iter().map(ToString::to_string));
+    bpf::clean_cgroup(flags.cgroup_root.as_deref());
+    problems.extend(net::cleanup(&flags.state_dir, engine).await.iter().map(ToString::to_string));
     drop(alone);
     problems.extend(remove_files(flags).err().map(|error| error.to_string()));
     if problems.is_empty() {
@@ -37,25 +38,26 @@ pub async fn cleanup(flags: &Flags) -> anyhow::Result<()> {
     bail!("not everything could be removed:\n  {}", problems.join("\n  "));
 }
 
-async fn remove_pods(flags: &Flags) -> Vec<String> {
+/// Whether a container engine answers, and what could not be removed.
+async fn remove_pods(flags: &Flags) -> (bool, Vec<String>) {
     let name = match node_name(flags) {
         Ok(name) => name,
-        Err(error) => return vec![error.to_string()],
+        Err(error) => return (false, vec![error.to_string()]),
     };
     let cgroup_parent = flags.container_cgroup_parent.clone();
     let runtime = match DockerRuntime::connect(&flags.docker_host, &name, cgroup_parent).await {
         Ok(runtime) => runtime,
-        Err(error) => return vec![error.to_string()],
+        Err(error) => return (false, vec![error.to_string()]),
     };
     let network = match net::Disconnector::open() {
         Ok(network) => network,
-        Err(error) => return vec![error.to_string()],
+        Err(error) => return (true, vec![error.to_string()]),
     };
     let removed = pods::cleanup(&runtime, &Paths::new(&flags.state_dir), &network).await;
     let mut problems = removed.err().map(|error| error.problems).unwrap_or_default();
     let image = runtime.remove_sandbox_image().await;
     problems.extend(image.err().map(|error| format!("the image of sandboxes: {error}")));
-    problems
+    (true, problems)
 }
 
 /// Files of the agent's own. A folder that holds others' files stays.

@@ -17,7 +17,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     os::unix::fs::DirBuilderExt as _,
     panic::AssertUnwindSafe,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -75,6 +75,8 @@ struct Agent {
     tasks: TaskTracker,
     /// Whether a task has panicked.
     broken: AtomicBool,
+    /// Where Services are translated.
+    cgroup: OnceLock<PathBuf>,
     plane: OnceLock<Arc<ServicePlane>>,
     feed: OnceLock<Arc<Feed>>,
     network: OnceLock<Arc<Network>>,
@@ -132,6 +134,7 @@ impl Agent {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             broken: AtomicBool::new(false),
+            cgroup: OnceLock::new(),
             plane: OnceLock::new(),
             feed: OnceLock::new(),
             network: OnceLock::new(),

@@ -48,23 +48,31 @@ impl PodNetwork for Disconnector {
 }
 
 /// Removes links, rules, addresses and routes, and restores what the machine did before. Goes on after a failure; the
-/// routes that lead nowhere go last. No pod may run any more.
-pub async fn cleanup(state_dir: &Path) -> Vec<Error> {
+/// routes that lead nowhere go last. No pod may run any more. `engine` says that a container engine runs on this
+/// machine, whose containers need forwarding whoever turned it on.
+pub async fn cleanup(state_dir: &Path, engine: bool) -> Vec<Error> {
     let netlink = match Netlink::open() {
         Ok(netlink) => netlink,
         Err(error) => return vec![error],
     };
     let state = State::in_folder(state_dir);
     let mut errors = remove_links(&netlink).await;
+    let rules_gone = firewall::remove().await;
+    let need = if engine { Some("a container engine runs here") } else { others_need().await };
     let steps: [Result<()>; 4] = [
-        firewall::remove().await,
+        rules_gone,
         guard::remove_gateway(&netlink).await,
-        guard::restore_forwarding(&state),
+        guard::restore_forwarding(&state, need),
         guard::remove_routes(&netlink).await,
     ];
     errors.extend(steps.into_iter().filter_map(Result::err));
     info!(failures = errors.len(), "pod network removed");
     errors
+}
+
+/// Why others may need forwarding, as far as rules tell.
+async fn others_need() -> Option<&'static str> {
+    firewall::others_forward().await.then_some("there are rules of others for packets that are forwarded")
 }
 
 async fn remove_links(netlink: &Netlink) -> Vec<Error> {

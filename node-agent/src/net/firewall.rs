@@ -58,13 +58,16 @@ pub(super) async fn ensure(ranges: &Ranges) -> Result<()> {
     Ok(())
 }
 
-/// Whether all jumps still stand: whoever removes rules of others removes these.
+/// Whether all jumps and all rules behind them still stand: whoever removes rules of others removes these.
 ///
 /// # Errors
 /// iptables is missing.
-pub(super) async fn is_whole() -> Result<bool> {
+pub(super) async fn is_whole(ranges: &Ranges) -> Result<bool> {
+    let wanted = rules(ranges);
     for chain in &CHAINS {
-        if !has_jump(chain).await? {
+        let table = run(SAVE, ["-t", chain.table], None).await?;
+        // Their words are iptables' own when they are told; nobody but us changes one of them.
+        if chain.length_in(&table) != chain.length_in(&wanted) || !has_jump(chain).await? {
             return Ok(false);
         }
     }
@@ -74,26 +77,49 @@ pub(super) async fn is_whole() -> Result<bool> {
 /// Removes the jumps and the chains.
 ///
 /// # Errors
-/// iptables refuses. That it is missing is no error: then there are no rules.
+/// iptables refuses, for one chain at least; the others are gone. That it is missing is no error: then there are no
+/// rules.
 pub(super) async fn remove() -> Result<()> {
+    let mut outcome = Ok(());
     for chain in &CHAINS {
-        let table = match run(SAVE, ["-t", chain.table], None).await {
-            Ok(table) => table,
-            Err(Error::Missing { .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        if !table.contains(&format!(":{} ", chain.name)) {
-            continue;
-        }
-        // Somebody may have loaded saved rules that held the jump.
-        for _ in 0..table.matches(&format!("-j {}", chain.name)).count() {
-            run(IPTABLES, chain.jump("--delete"), None).await?;
-        }
-        for act in ["--flush", "--delete-chain"] {
-            run(IPTABLES, ["--wait", "--table", chain.table, act, chain.name], None).await?;
+        match remove_chain(chain).await {
+            Err(Error::Missing { .. }) | Ok(()) => {}
+            Err(error) => outcome = Err(error),
         }
     }
-    Ok(())
+    outcome
+}
+
+async fn remove_chain(chain: &Chain) -> Result<()> {
+    let table = run(SAVE, ["-t", chain.table], None).await?;
+    match removal(chain, &table) {
+        Some(commands) => run(RESTORE, ["--noflush", "--wait"], Some(&commands)).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// What removes a chain and every jump to it, in the language of `iptables-restore`; nothing if there is none.
+///
+/// Whoever jumps to it, and with whatever conditions: somebody may have loaded rules that were saved, or written one.
+fn removal(chain: &Chain, table: &str) -> Option<String> {
+    let name = chain.name;
+    table.contains(&format!("\n:{name} ")).then_some(())?;
+    let jumps = table.lines().filter_map(|line| line.strip_prefix("-A ")).filter(|rule| {
+        let mut words = rule.split(' ');
+        words.next() != Some(name) && words.zip(rule.split(' ').skip(2)).any(|(way, to)| to == name && is_jump(way))
+    });
+    let deletions: String = jumps.map(|rule| format!("-D {rule}\n")).collect();
+    Some(format!("*{}\n{deletions}-F {name}\n-X {name}\nCOMMIT\n", chain.table))
+}
+
+fn is_jump(word: &str) -> bool {
+    matches!(word, "-j" | "-g")
+}
+
+/// Whether there are rules of others for packets that are forwarded. Asked when ours are gone.
+pub(super) async fn others_forward() -> bool {
+    let filter = run(SAVE, ["-t", "filter"], None).await.unwrap_or_default();
+    filter.lines().any(|line| line.starts_with("-A FORWARD ") || line.starts_with(":FORWARD DROP "))
 }
 
 async fn has_jump(chain: &Chain) -> Result<bool> {
@@ -105,7 +131,13 @@ async fn has_jump(chain: &Chain) -> Result<bool> {
 }
 
 impl Chain {
-    /// The arguments that insert (at the top), check or delete the jump to it.
+    /// How many rules it has.
+    fn length_in(&self, rules: &str) -> usize {
+        let begin = format!("-A {} ", self.name);
+        rules.lines().filter(|line| line.starts_with(&begin)).count()
+    }
+
+    /// The arguments that insert (at the top) or check the jump to it.
     fn jump(&self, act: &'static str) -> [&'static str; 11] {
         let Self { table, from, name, comment } = *self;
         ["--wait", "--table", table, act, from, "--match", "comment", "--comment", comment, "--jump", name]
@@ -190,5 +222,19 @@ COMMIT
 COMMIT
 ";
         assert_eq!(rules(&ranges), expected);
+    }
+
+    #[test]
+    fn every_jump_goes_whoever_wrote_it() {
+        let table = "# Generated\n*filter\n:INPUT ACCEPT [0:0]\n:NODEPLANE-FORWARD - [0:0]\n\
+            -A FORWARD -m comment --comment \"nodeplane: packets of pods\" -j NODEPLANE-FORWARD\n\
+            -A FORWARD -i lo -g NODEPLANE-FORWARD\n-A FORWARD -j OTHER\n\
+            -A FORWARD -m comment --comment NODEPLANE-FORWARD -j ACCEPT\n\
+            -A NODEPLANE-FORWARD -i np-+ -j ACCEPT\nCOMMIT\n";
+        let expected = "*filter\n\
+            -D FORWARD -m comment --comment \"nodeplane: packets of pods\" -j NODEPLANE-FORWARD\n\
+            -D FORWARD -i lo -g NODEPLANE-FORWARD\n-F NODEPLANE-FORWARD\n-X NODEPLANE-FORWARD\nCOMMIT\n";
+        assert_eq!(removal(&CHAINS[0], table).as_deref(), Some(expected));
+        assert_eq!(removal(&CHAINS[1], table), None);
     }
 }

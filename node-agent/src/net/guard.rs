@@ -5,7 +5,7 @@
 
 use std::net::Ipv4Addr;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     Error, Result,
@@ -92,11 +92,16 @@ pub(super) async fn remove_routes(netlink: &Netlink) -> Result<()> {
     Ok(())
 }
 
-/// Restores what the machine did before us about forwarding.
-pub(super) fn restore_forwarding(state: &State) -> Result<()> {
+/// Restores what the machine did before us about forwarding. It stays on where others `need` it: they found it on, and
+/// would not turn it on again.
+pub(super) fn restore_forwarding(state: &State, need: Option<&str>) -> Result<()> {
     if let Some(before) = state.forwarding()?
         && sysctl::read(sysctl::IP_FORWARD)? != before
     {
+        if let Some(need) = need.filter(|_| before == "0") {
+            warn!("IPv4 forwarding was off before and stays on, because {need}");
+            return state.forget();
+        }
         sysctl::write(sysctl::IP_FORWARD, &before)?;
         info!(value = before, "IPv4 forwarding is as it was");
     }

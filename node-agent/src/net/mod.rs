@@ -25,7 +25,7 @@ use std::{
     io,
     net::Ipv4Addr,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -42,7 +42,7 @@ use self::{
     state::State,
 };
 use crate::{
-    dataplane::{self, Endpoint},
+    dataplane::{self, Endpoint, cgroup},
     pods::network::{NetworkError, PodNetwork},
     services::ServicePlane,
 };
@@ -129,6 +129,9 @@ pub enum Error {
     /// The Service plane does not take the pod.
     #[error(transparent)]
     Dataplane(#[from] dataplane::Error),
+    /// The pod would reach no Service.
+    #[error(transparent)]
+    Cgroup(#[from] cgroup::Error),
 }
 
 /// Results of this room.
@@ -154,6 +157,8 @@ pub struct Network {
     netlink: Netlink,
     plane: Arc<ServicePlane>,
     addresses: Mutex<Addresses>,
+    /// Where Services are translated, if that is known.
+    cgroup: OnceLock<PathBuf>,
 }
 
 /// Lets nothing for the cluster's ranges leave the machine. To be done before anything else, and again with every
@@ -187,11 +192,26 @@ impl Network {
         guard::ensure_gateway(&netlink, gateway).await?;
         let mtu = netlink.uplink().await?.map_or(DEFAULT_MTU, |uplink| uplink.mtu);
         let addresses = Mutex::new(Addresses::new(range));
-        let network = Self { settings: settings.clone(), range, gateway, mtu, netlink, plane, addresses };
+        let network = Self {
+            settings: settings.clone(),
+            range,
+            gateway,
+            mtu,
+            netlink,
+            plane,
+            addresses,
+            cgroup: OnceLock::new(),
+        };
         network.open_the_way_out().await?;
         network.take_over().await?;
         info!(%range, %gateway, mtu, "pod network is up");
         Ok(network)
+    }
+
+    /// Says where Services are translated: a pod whose processes are elsewhere is refused from now on.
+    pub fn expect_cgroup(&self, cgroup: PathBuf) {
+        // The same for as long as the programs are attached.
+        let _ = self.cgroup.set(cgroup);
     }
 
     /// The node's own address in its pod range, by which pods reach it.
@@ -216,7 +236,7 @@ impl Network {
     pub async fn tend(&self) -> Result<()> {
         guard::close(&self.netlink, &[self.settings.services, self.settings.cluster, self.range]).await?;
         guard::ensure_gateway(&self.netlink, self.gateway).await?;
-        if sysctl::read(sysctl::IP_FORWARD)? != "1" || !firewall::is_whole().await? {
+        if sysctl::read(sysctl::IP_FORWARD)? != "1" || !firewall::is_whole(&self.ranges()).await? {
             warn!("another program has changed forwarding or its rules; putting them back");
             self.open_the_way_out().await?;
         }
@@ -225,8 +245,12 @@ impl Network {
 
     async fn open_the_way_out(&self) -> Result<()> {
         guard::ensure_forwarding(&State::in_folder(&self.settings.state_dir))?;
+        firewall::ensure(&self.ranges()).await
+    }
+
+    fn ranges(&self) -> Ranges {
         let Settings { services, cluster, state_dir: _ } = self.settings;
-        firewall::ensure(&Ranges { node: self.range, cluster, services, gateway: self.gateway }).await
+        Ranges { node: self.range, cluster, services, gateway: self.gateway }
     }
 
     /// Takes over the links that are there. One without a route was never finished: its pod will ask again.
@@ -251,6 +275,9 @@ impl Network {
     async fn connect_pod(&self, uid: &str, address: Ipv4Addr, pid: i32) -> Result<()> {
         let name = names::link(uid);
         self.addresses().claim(&name, address)?;
+        if let Some(cgroup) = self.cgroup.get() {
+            cgroup::check_process(cgroup, pid)?;
+        }
         let namespace = Namespace::of_process(pid)?;
         let (gateway, services, mtu) = (self.gateway, self.settings.services, self.mtu);
         let link = PodLink { uid: uid.to_owned(), name, address, gateway, services, mtu };

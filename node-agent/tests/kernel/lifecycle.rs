@@ -1,6 +1,6 @@
 //! Starting, starting again, proving, refusing to start, and going away.
 
-use std::{fs, net::SocketAddr, process::Command};
+use std::{fs, net::SocketAddr};
 
 use nodeplane_node_agent::{
     dataplane::{Dataplane as _, Error, bpf},
@@ -8,7 +8,7 @@ use nodeplane_node_agent::{
     services::ServicePlane,
 };
 
-use super::bed::{Node, PORT, Seen, Server, VIP, ask_tcp, backend_addr, frontend, services, until};
+use super::bed::{Node, PORT, Seen, Server, VIP, ask_tcp, backend_addr, bpftool, frontend, services, until};
 
 fn service() -> SocketAddr {
     (VIP, PORT).into()
@@ -119,6 +119,60 @@ fn the_self_test_says_that_hooks_are_not_there() {
 }
 
 #[test]
+fn what_the_probe_of_a_killed_agent_left_goes() {
+    let node = Node::new();
+    // Beyond the largest process number, so that nobody has it; and one of somebody who lives.
+    let [left, lives] =
+        [u32::MAX, std::process::id()].map(|agent| node.cgroup.path().join(format!("nodeplane-probe-{agent}")));
+    for folder in [&left, &lives] {
+        fs::create_dir(folder).expect("cgroup");
+    }
+    bpf::clean_cgroup(Some(node.cgroup.path()));
+    assert!(!left.exists() && lives.exists());
+    fs::remove_dir(lives).expect("removed");
+}
+
+#[test]
+fn a_second_agent_and_a_clean_up_keep_off_the_pins_of_the_first() {
+    let node = Node::new();
+    let plane = node.plane();
+    let refusals = [bpf::BpfDataplane::open(&node.config()).err(), bpf::cleanup(&node.bpffs).err()];
+    for refusal in refusals {
+        let error = refusal.expect("refused").to_string();
+        assert!(error.contains("another agent is at work with these pins"), "{error}");
+    }
+    assert!(node.pins().join("links").exists());
+    drop(plane);
+    drop(node.plane());
+}
+
+#[test]
+fn the_place_of_everybodys_pins_is_refused() {
+    let node = Node::new();
+    let config = bpf::Config { bpffs: "/sys/fs/bpf".into(), ..node.config() };
+    for refusal in [bpf::BpfDataplane::open(&config).err(), bpf::cleanup(&config.bpffs).err()] {
+        let error = refusal.expect("refused").to_string();
+        assert!(error.contains("name a folder below it"), "{error}");
+    }
+}
+
+#[test]
+fn a_clean_up_removes_nothing_that_no_agent_made() {
+    let node = Node::new();
+    drop(node.plane());
+    let [other_map, other_link] = ["v1", "v1/links"].map(|folder| node.bpffs.join(folder).join("others"));
+    fs::create_dir_all(node.bpffs.join("v1/links")).expect("folder");
+    for pin in [&other_map, &other_link] {
+        let path = pin.display().to_string();
+        let shape = ["type", "hash", "key", "4", "value", "4", "entries", "1", "name", "odd"];
+        bpftool(&[&["map", "create", &path], &shape[..]].concat());
+    }
+    bpf::cleanup(&node.bpffs).expect("cleanup");
+    assert!(other_map.exists() && other_link.exists() && !node.pins().exists());
+    fs::remove_file(other_map).and_then(|()| fs::remove_file(other_link)).expect("removed");
+}
+
+#[test]
 fn a_folder_that_is_no_cgroup_is_refused() {
     let node = Node::new();
     let mut config = node.config();
@@ -141,15 +195,16 @@ fn pinned_maps_of_another_layout_are_refused() {
     let node = Node::new();
     fs::create_dir_all(node.pins()).expect("the BPF file system is mounted");
     let pin = node.pins().join("NP_SLOTS");
-    let made = Command::new("bpftool")
-        .args(["map", "create", &pin.display().to_string()])
-        .args(["type", "hash", "key", "4", "value", "4", "entries", "1", "name", "odd"])
-        .status()
-        .expect("bpftool");
-    assert!(made.success());
-    let error = bpf::BpfDataplane::open(&node.config()).err().expect("refused");
-    assert!(matches!(&error, Error::Layout { map: "NP_SLOTS", .. }), "{error}");
-    assert!(error.to_string().contains("nodeplane-agent cleanup"), "{error}");
+    // Another size, and the right sizes in a map that forgets.
+    for (kind, key, entries) in [("hash", "4", "1"), ("lru_hash", "8", "262144")] {
+        let path = pin.display().to_string();
+        let shape = ["type", kind, "key", key, "value", "4", "entries", entries, "name", "odd"];
+        bpftool(&[&["map", "create", &path], &shape[..]].concat());
+        let error = bpf::BpfDataplane::open(&node.config()).err().expect("refused");
+        assert!(matches!(&error, Error::Layout { map: "NP_SLOTS", .. }), "{error}");
+        assert!(error.to_string().contains("nodeplane-agent cleanup"), "{error}");
+        fs::remove_file(&pin).expect("removed");
+    }
 }
 
 #[test]

@@ -132,6 +132,11 @@ impl BpfDataplane {
         let cgroup = &self.cgroup;
         selftest::run(self, cgroup).map_err(|reason| Error::SelfTest { cgroup: cgroup.display().to_string(), reason })
     }
+
+    /// The cgroup whose processes use Services.
+    pub fn cgroup(&self) -> &Path {
+        &self.cgroup
+    }
 }
 
 fn attach_sockets(ebpf: &mut Ebpf, pins: &Pins, cgroup: &Path) -> Result<()> {
@@ -144,6 +149,13 @@ fn attach_sockets(ebpf: &mut Ebpf, pins: &Pins, cgroup: &Path) -> Result<()> {
 /// A panic leaves no map half written.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what the self-test of a killed agent left in the cgroup that `cgroup_root` names, or in the root of all.
+pub fn clean_cgroup(cgroup_root: Option<&Path>) {
+    if let Some(cgroup) = cgroup_root.map(Path::to_owned).or_else(|| cgroup::mount_point().ok()) {
+        selftest::sweep(&cgroup);
+    }
 }
 
 fn load(config: &Config, pins: &Pins) -> Result<Ebpf> {

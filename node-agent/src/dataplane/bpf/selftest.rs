@@ -2,7 +2,7 @@
 //!
 //! A child process moves into a cgroup of its own below the one to test, and connects to a loopback
 //! address that nobody listens at but that the maps lead to a listener here. Only the accepted
-//! connection is proof.
+//! connection is proof; and the child must believe to talk to the address that it asked for.
 
 use std::{
     ffi::CString,
@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// Exit code of a child that could not enter its cgroup.
 const NOT_MOVED: i32 = 254;
+/// Exit code of a child that was connected, and told whom it really talks to.
+const WRONG_PEER: i32 = 252;
 /// Exit code of a child that met an error without a number.
 const UNKNOWN: i32 = 253;
 
@@ -57,6 +59,7 @@ fn connect_in(cgroup: &Path, vip: SocketAddrV4, listener: &TcpListener) -> Resul
     match verdict {
         0 if accepted(listener) => Ok(()),
         0 => Err(format!("the probe for {vip} was connected, but not to us")),
+        WRONG_PEER => Err(format!("the probe for {vip} was connected, but getpeername gave it another address")),
         NOT_MOVED => Err("the probe process could not move into the cgroup: missing privilege?".into()),
         code => Err(format!(
             "the probe for {vip} was not translated: {}; is another cgroup hierarchy in use for this process, or does \
@@ -97,10 +100,15 @@ fn connect(procs: &CString, vip: SocketAddrV4) -> i32 {
         };
         let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
         if socket >= 0 && libc::connect(socket, (&raw const addr).cast(), length) == 0 {
-            return 0;
+            let mut peer = addr;
+            peer.sin_port = 0;
+            let mut peer_length = length;
+            let told = libc::getpeername(socket, (&raw mut peer).cast(), &raw mut peer_length) == 0;
+            let right = peer.sin_addr.s_addr == addr.sin_addr.s_addr && peer.sin_port == addr.sin_port;
+            return if told && right { 0 } else { WRONG_PEER };
         }
         let errno = *libc::__errno_location();
-        if (1..UNKNOWN).contains(&errno) { errno } else { UNKNOWN }
+        if (1..WRONG_PEER).contains(&errno) { errno } else { UNKNOWN }
     }
 }
 
@@ -153,12 +161,27 @@ impl Drop for Child {
     }
 }
 
+const LEAF: &str = "nodeplane-probe-";
+
+/// Removes what probes left whose agents were killed meanwhile.
+pub(super) fn sweep(cgroup: &Path) {
+    let Ok(entries) = fs::read_dir(cgroup) else { return };
+    for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+        let agent = name.strip_prefix(LEAF).filter(|agent| agent.parse::<u32>().is_ok());
+        if agent.is_some_and(|agent| !Path::new("/proc").join(agent).exists()) {
+            // One that a process is still in stays: another agent's turn will come.
+            let _ = fs::remove_dir(cgroup.join(name));
+        }
+    }
+}
+
 /// A cgroup that is removed again.
 struct Leaf(PathBuf);
 
 impl Leaf {
     fn below(cgroup: &Path) -> io::Result<Self> {
-        let path = cgroup.join(format!("nodeplane-probe-{}", process::id()));
+        sweep(cgroup);
+        let path = cgroup.join(format!("{LEAF}{}", process::id()));
         match fs::create_dir(&path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(Self(path)),

@@ -7,12 +7,13 @@ use std::{
 };
 
 use nodeplane_node_agent::{
+    dataplane::cgroup,
     model::{Backend, Protocol},
     net::{self, Network, Settings, names},
     pods::network::PodNetwork as _,
     services::ServicePlane,
 };
-use nodeplane_tests::bed::netns::Cell;
+use nodeplane_tests::bed::netns::{Cell, Cgroup};
 use tempfile::TempDir;
 
 use super::bed::{ANSWER, Machine, NODE, Pod, STRANGER, ask, cidr, runtime, serve_one};
@@ -57,6 +58,7 @@ fn rules_of_others_stay_and_do_not_stop_pods() {
     let machine = Machine::new();
     let pod = machine.pod("uid-a");
     // As Docker leaves the machine.
+    machine.node.sysctl("net/ipv4/ip_forward", "1").expect("sysctl");
     for rule in ["-P FORWARD DROP", "-N DOCKER-USER", "-A DOCKER-USER -j RETURN", "-I FORWARD -j DOCKER-USER"] {
         machine.says(&format!("iptables {rule}"));
     }
@@ -90,7 +92,7 @@ fn rules_of_others_stay_and_do_not_stop_pods() {
     machine.says("iptables -A FORWARD -j DOCKER-USER");
     machine.says("iptables -A DOCKER-USER -j RETURN");
     machine.says("iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE");
-    let errors = machine.run(async || net::cleanup(machine.state.path()).await);
+    let errors = machine.run(async || net::cleanup(machine.state.path(), false).await);
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(machine.traces(), before);
 }
@@ -117,13 +119,72 @@ fn the_clean_up_leaves_nothing() {
         });
         assert_ne!(machine.traces(), before);
         for _ in 0..2 {
-            let errors = machine.run(async || net::cleanup(machine.state.path()).await);
+            let errors = machine.run(async || net::cleanup(machine.state.path(), false).await);
             assert!(errors.is_empty(), "{errors:?}");
             assert_eq!(machine.traces(), before);
         }
         assert!(pod.netns.interface("eth0").is_err());
         assert_eq!(fs::read_dir(machine.state.path()).expect("folder").count(), 0);
     }
+}
+
+#[test]
+fn forwarding_stays_on_when_others_need_it() {
+    let rule = "iptables -A FORWARD -s 172.17.0.0/16 -j ACCEPT";
+    for (engine, rules, left) in [(false, None, "0"), (true, None, "1"), (false, Some(rule), "1")] {
+        let machine = Machine::new();
+        machine.node.sysctl("net/ipv4/ip_forward", "0").expect("sysctl");
+        machine.run(async || {
+            machine.open().await.expect("open");
+        });
+        // Comes later, and finds that forwarding is on.
+        if let Some(rule) = rules {
+            machine.says(rule);
+        }
+        let errors = machine.run(async || net::cleanup(machine.state.path(), engine).await);
+        assert!(errors.is_empty(), "{errors:?}");
+        let forwarding = machine.node.run(|| fs::read_to_string("/proc/sys/net/ipv4/ip_forward")).expect("readable");
+        assert_eq!(forwarding.trim(), left, "engine {engine}, rules {rules:?}");
+        assert_eq!(fs::read_dir(machine.state.path()).expect("folder").count(), 0);
+    }
+}
+
+#[test]
+fn a_jump_of_somebody_else_goes_with_the_chain_and_emptied_chains_are_filled() {
+    let machine = Machine::new();
+    machine.traces();
+    let before = machine.traces();
+    machine.run(async || {
+        let network = machine.open().await.expect("open");
+        let whole = machine.says("iptables --list-rules NODEPLANE-FORWARD");
+        machine.says("iptables --flush NODEPLANE-FORWARD");
+        network.tend().await.expect("tended");
+        assert_eq!(machine.says("iptables --list-rules NODEPLANE-FORWARD"), whole);
+    });
+    machine.says("iptables -A FORWARD -i uplink -j NODEPLANE-FORWARD");
+    machine.says("iptables -A OUTPUT -g NODEPLANE-INPUT");
+    let errors = machine.run(async || net::cleanup(machine.state.path(), false).await);
+    assert!(errors.is_empty(), "{errors:?}");
+    let (after, forwarding) = (machine.traces(), 3);
+    assert_eq!((&after[..forwarding], &after[4..]), (&before[..forwarding], &before[4..]));
+}
+
+#[test]
+fn a_pod_that_no_hook_sees_is_refused() {
+    let machine = Machine::new();
+    let pod = machine.pod("uid-a");
+    let elsewhere = Cgroup::new("npd").expect("cgroup");
+    machine.run(async || {
+        let network = machine.open().await.expect("open");
+        network.expect_cgroup(elsewhere.path().to_owned());
+        let address = network.address(&pod.uid).await.expect("free");
+        let error = network.connect(&pod.uid, address, pod.pid()).await.expect_err("outside").to_string();
+        let place = format!("outside of {}, where Services are translated", elsewhere.path().display());
+        assert!(error.contains(&place), "{error}");
+        fs::write(elsewhere.path().join("cgroup.procs"), pod.pid().to_string()).expect("moved");
+        network.connect(&pod.uid, address, pod.pid()).await.expect("inside");
+        fs::write(cgroup::mount_point().expect("cgroup2").join("cgroup.procs"), pod.pid().to_string()).expect("back");
+    });
 }
 
 #[test]
