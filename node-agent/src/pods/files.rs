@@ -1,6 +1,6 @@
 //! `/etc/hosts` and `/etc/resolv.conf` of pods (kubelet `kubelet_pods.go`, `network/dns`). Pure.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use k8s_openapi::api::core::v1::Pod;
 
@@ -63,6 +63,24 @@ fn aliases(pod: &Pod) -> String {
         ));
     }
     text
+}
+
+/// The node's resolver.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// What the resolver on the node's own loopback asks itself (systemd-resolved).
+const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
+
+/// The name servers of the node as a pod can reach them: one on the node's loopback is out of
+/// reach, so those that it asks stand in for it.
+pub fn node_resolver(read: impl Fn(&str) -> String) -> String {
+    let own = read(RESOLV_CONF);
+    let servers = parse(&own).servers;
+    let is_loopback = |server: &String| server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if servers.is_empty() || !servers.iter().all(is_loopback) {
+        return own;
+    }
+    let upstream = read(UPSTREAM);
+    if parse(&upstream).servers.is_empty() { own } else { upstream }
 }
 
 #[derive(Default)]

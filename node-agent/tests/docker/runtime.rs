@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use futures::{StreamExt, TryStreamExt};
 use nodeplane_node_agent::pods::runtime::{
     ContainerRuntime, ContainerSpec, ContainerState, Exit, HostNamespaces, LogOptions, Mount, PodId, Propagation,
-    Resources, RuntimeError, Sandbox, SandboxSpec, docker::DockerRuntime,
+    Resources, RuntimeError, Sandbox, SandboxSpec, Seccomp, Security, docker::DockerRuntime,
 };
 
 use crate::bed::{IMAGE, Machine, observed, parse, pod_id};
@@ -269,6 +269,29 @@ async fn limits_mounts_and_rights_reach_the_kernel() {
     assert_eq!((host["Memory"].as_i64(), host["MemorySwap"].as_i64()), (Some(64 << 20), Some(64 << 20)));
     assert_eq!((host["CpuShares"].as_i64(), host["CpuQuota"].as_i64()), (Some(512), Some(50_000)));
     assert_eq!(host["RestartPolicy"]["Name"], "no");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seccomp_profile_of_the_node_holds() {
+    let machine = Machine::new().await;
+    let runtime = machine.runtime().await;
+    let pod = pod_id("p");
+    let sandbox = runtime.run_sandbox(&sandbox_of(&pod)).await.expect("a sandbox");
+    let profile = machine.path("profile.json");
+    let refuse = r#"{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}"#;
+    let text = format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{refuse}]}}"#);
+    std::fs::write(&profile, text).expect("a file");
+    let mut spec = shell("app", "busybox mkdir /new 2>/dev/null && echo made || echo refused");
+    spec.security.seccomp = Seccomp::Localhost(profile);
+    let id = run(&runtime, &pod, &sandbox, &spec).await;
+    let follow = LogOptions { follow: true, ..LogOptions::default() };
+    assert_eq!(log(&runtime, &id, &follow).await, "refused\n");
+    let plain = ContainerSpec { name: "plain".to_owned(), security: Security::default(), ..spec.clone() };
+    let id = run(&runtime, &pod, &sandbox, &plain).await;
+    assert_eq!(log(&runtime, &id, &follow).await, "made\n");
+    spec.security.seccomp = Seccomp::Localhost(machine.path("none.json"));
+    let refused = runtime.create_container(&pod, &sandbox.id, &spec).await.expect_err("a refusal").to_string();
+    assert!(refused.contains("none.json"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

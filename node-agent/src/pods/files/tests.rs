@@ -78,3 +78,21 @@ fn aliases_are_added() {
     let shared = host_network_hosts(&pod, "127.0.0.1 localhost\n");
     assert_eq!(shared, format!("# Kubernetes-managed hosts file (host network).\n127.0.0.1 localhost\n{end}"));
 }
+
+#[test]
+fn a_resolver_on_the_nodes_loopback_is_not_given_to_pods() {
+    let stub = "nameserver 127.0.0.53\noptions edns0\nsearch lan\n";
+    let upstream = "nameserver 192.0.2.53\nsearch lan\n";
+    let of = |own: &str, below: &str| {
+        super::node_resolver(|path| match path {
+            "/etc/resolv.conf" => own.to_owned(),
+            "/run/systemd/resolve/resolv.conf" => below.to_owned(),
+            other => panic!("{other}"),
+        })
+    };
+    assert_eq!(of(stub, upstream), upstream);
+    assert_eq!(of(stub, ""), stub, "nothing better is known");
+    assert_eq!(of("nameserver 192.0.2.1\n", upstream), "nameserver 192.0.2.1\n");
+    let mixed = "nameserver ::1\nnameserver 192.0.2.1\n";
+    assert_eq!(of(mixed, upstream), mixed, "one of them answers");
+}

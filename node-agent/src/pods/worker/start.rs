@@ -143,7 +143,7 @@ impl Hands {
         } else {
             files::hosts(pod, order.address, &self.context.dns.domain)
         };
-        let resolv_conf = files::resolv_conf(pod, &self.context.dns, &read("/etc/resolv.conf"));
+        let resolv_conf = files::resolv_conf(pod, &self.context.dns, &files::node_resolver(read));
         let message = self.paths.termination_message(&order.name, order.attempt);
         let paths = self.paths.clone();
         let work = move || -> io::Result<()> {

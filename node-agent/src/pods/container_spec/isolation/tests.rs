@@ -1,7 +1,5 @@
 //! What is given, and what is refused.
 
-#![expect(clippy::needless_pass_by_value, reason = "JSON is written where it is used")]
-
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{PodSpec, VolumeMount};
