@@ -114,7 +114,7 @@ impl Authority {
                 Decision::Pass(why) => reasons.push(why),
             }
         }
-        Err(reasons.join(", "))
+        Err(reasons.join("\n"))
     }
 }
 

@@ -197,11 +197,8 @@ impl Engine {
     async fn is_alive(&self, namespace: &str) -> Result<bool, Failure> {
         let namespaces = kinds::by_plural("", "v1", "namespaces");
         let namespaces = namespaces.ok_or_else(|| Failure::Refused(Status::internal("namespaces are not served")))?;
-        match self.objects.find(namespaces, "", namespace).await {
-            Ok(found) => Ok(found.is_some_and(|found| !is_terminating(found.value()))),
-            // Whether the object may stay is not known, and neither is it of any use to say so.
-            Err(status) => Err(Failure::Store(StoreError::Unavailable(anyhow::Error::new(status)))),
-        }
+        let found = self.objects.find(namespaces, "", namespace).await.map_err(unknown)?;
+        Ok(found.is_some_and(|found| !is_terminating(found.value())))
     }
 
     /// Takes back an object that was created a moment ago, whoever has changed it since.
@@ -209,7 +206,7 @@ impl Engine {
         let request = work.permit.request();
         for tries in 0..UNDO_TRIES {
             let found = self.objects.find(request.kind, request.namespace(), &work.name).await;
-            let Some(current) = found.map_err(Failure::Refused)? else { return Ok(()) };
+            let Some(current) = found.map_err(unknown)? else { return Ok(()) };
             if meta::uid(current.value()) != meta::uid(created) {
                 return Ok(());
             }
@@ -230,4 +227,9 @@ impl Engine {
         );
         Ok(())
     }
+}
+
+/// The object is stored, and whether it may stay could not be found out; the repair will see.
+fn unknown(status: Status) -> Failure {
+    Failure::Store(StoreError::Unavailable(anyhow::Error::new(status)))
 }

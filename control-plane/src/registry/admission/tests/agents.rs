@@ -1,0 +1,99 @@
+//! What the agents of nodes may write.
+
+use super::*;
+
+/// What an agent of n1 is told.
+async fn refused(operation: Operation, resource: &str, object: Value, old: Option<Value>) -> String {
+    let (cluster, agent) = (Arc::new(Cluster::usual()), cases::agent("n1"));
+    match review(&cluster, &agent, operation, resource, (object, old.as_ref())).await {
+        Ok(_) => String::new(),
+        Err(status) => {
+            assert_eq!(status.code, 403, "{status}");
+            let (_, why) = status.message.split_once(" is forbidden: ").expect("a refusal");
+            why.to_owned()
+        }
+    }
+}
+
+fn pod_on(node: &str) -> Value {
+    json!({ "metadata": { "name": "p", "namespace": "shop" }, "spec": { "nodeName": node } })
+}
+
+#[tokio::test]
+async fn an_agent_writes_about_its_own_pods_only() {
+    let told = async |operation, resource, node| refused(operation, resource, pod_on(node), Some(pod_on(node))).await;
+    assert_eq!(told(Operation::Update, "pods/status", "n1").await, "");
+    assert_eq!(
+        told(Operation::Update, "pods/status", "n2").await,
+        "node \"n1\" can only update pod status for pods with spec.nodeName set to itself"
+    );
+    assert_eq!(told(Operation::Delete, "pods", "n1").await, "");
+    assert_eq!(
+        told(Operation::Delete, "pods", "n2").await,
+        "node \"n1\" can only delete pods with spec.nodeName set to itself"
+    );
+    assert_eq!(
+        refused(Operation::Create, "pods", pod_on("n1"), None).await,
+        "pod does not have \"kubernetes.io/config.mirror\" annotation, node \"n1\" can only create mirror pods"
+    );
+    let mut mirror = pod_on("n1");
+    mirror["metadata"]["annotations"] = json!({ MIRROR: "x" });
+    assert_eq!(refused(Operation::Create, "pods", mirror.clone(), None).await, "");
+    mirror["spec"]["nodeName"] = "n2".into();
+    assert_eq!(
+        refused(Operation::Create, "pods", mirror, None).await,
+        "node \"n1\" can only create pods with spec.nodeName set to itself"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_writes_its_own_node_but_not_what_others_decide_by() {
+    let node = |name: &str, labels: Value, taints: Value| json!({ "metadata": { "name": name, "labels": labels }, "spec": { "taints": taints } });
+    let usual =
+        || node("n1", json!({ "kubernetes.io/hostname": "n1", "beta.kubernetes.io/os": "linux", "a": "b" }), json!([]));
+    assert_eq!(refused(Operation::Create, "nodes", usual(), None).await, "");
+    assert_eq!(refused(Operation::Update, "nodes", usual(), Some(node("n1", json!({}), json!([])))).await, "");
+    assert_eq!(
+        refused(Operation::Update, "nodes", node("n2", json!({}), json!([])), None).await,
+        "node \"n1\" is not allowed to modify node \"n2\""
+    );
+    let restricted = json!({ "node-restriction.kubernetes.io/zone": "a", "node-role.kubernetes.io/control-plane": "" });
+    let names = "node-restriction.kubernetes.io/zone, node-role.kubernetes.io/control-plane";
+    assert_eq!(
+        refused(Operation::Create, "nodes", node("n1", restricted.clone(), json!([])), None).await,
+        format!("node \"n1\" is not allowed to set the following labels: {names}")
+    );
+    assert_eq!(
+        refused(Operation::Update, "nodes", usual(), Some(node("n1", restricted, json!([])))).await,
+        format!("node \"n1\" is not allowed to modify labels: {names}")
+    );
+    let tainted = node("n1", json!({}), json!([{ "key": "a", "effect": "NoSchedule" }]));
+    assert_eq!(
+        refused(Operation::Update, "nodes", usual(), Some(tainted)).await,
+        "node \"n1\" is not allowed to modify taints"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_publishes_its_own_dns_and_its_own_lease() {
+    let slice = |name: &str, service: &str, node: &str| {
+        json!({ "metadata": { "name": name, "namespace": "kube-system", "labels": { "kubernetes.io/service-name": service } },
+                "endpoints": [{ "addresses": ["192.0.2.1"], "nodeName": node }] })
+    };
+    let told = async |object: Value| refused(Operation::Update, "endpointslices", object, None).await;
+    assert_eq!(told(slice("kube-dns-n1", "kube-dns", "n1")).await, "");
+    assert_eq!(
+        told(slice("kube-dns-n2", "kube-dns", "n1")).await,
+        "node \"n1\" is not allowed to modify endpoint slice \"kube-dns-n2\""
+    );
+    for foreign in [slice("kube-dns-n1", "metrics", "n1"), slice("kube-dns-n1", "kube-dns", "n2")] {
+        let words = "node \"n1\" can only publish its own endpoints of the service \"kube-dns\"";
+        assert_eq!(told(foreign).await, words);
+    }
+    let lease = |name: &str| json!({ "metadata": { "name": name } });
+    assert_eq!(refused(Operation::Create, "leases", lease("n1"), None).await, "");
+    assert_eq!(
+        refused(Operation::Create, "leases", lease("n2"), None).await,
+        "can only access node lease with the same name as the requesting node"
+    );
+}
