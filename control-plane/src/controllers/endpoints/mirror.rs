@@ -87,10 +87,12 @@ impl Reconcile for Mirror {
 
 /// Whether slices repeat these Endpoints: their Service is there and selects nothing by itself.
 fn is_mirrored(service: Option<&Service>, endpoints: &Endpoints) -> bool {
-    let selects = |service: &Service| service.spec.as_ref().is_some_and(|spec| spec.selector.is_some());
+    let selector = |service: &Service| service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default();
     let is_skipped = endpoints.labels().get(SKIP).map(String::as_str) == Some("true")
         || endpoints.annotations().contains_key(ELECTION);
-    service.is_some_and(|service| !selects(service)) && !is_skipped && endpoints.metadata.deletion_timestamp.is_none()
+    service.is_some_and(|service| selector(service).is_empty())
+        && !is_skipped
+        && endpoints.metadata.deletion_timestamp.is_none()
 }
 
 /// Addresses that no slice repeats.

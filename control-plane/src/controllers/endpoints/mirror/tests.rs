@@ -151,9 +151,10 @@ fn slices_end_with_their_reason() {
         assert_eq!(reconcile(&mut world).0, 1, "{number}");
         assert!(world.list::<EndpointSlice>().is_empty(), "{number}");
     }
-    // A label that says something else is no reason.
+    // A label that says something else is no reason, nor a selector that selects nothing.
     let mut world = written(&simple());
     world.edit::<Endpoints>("db", |endpoints| endpoints["metadata"]["labels"][SKIP] = "false".into());
+    world.edit::<Service>("db", |service| service["spec"]["selector"] = json!({}));
     assert_eq!(reconcile(&mut world).0, 1);
 }
 
