@@ -1,15 +1,17 @@
-//! What every cluster has from its first moment on: its namespaces, the Service of the API server
-//! with the address behind it, and the Service of the cluster's DNS.
+//! What every cluster has from its first moment on: its namespaces, its certificate authority, the
+//! Service of the API server with the addresses behind it, and the Service of the cluster's DNS.
 //!
 //! In: a client of the API and the addresses of this server. Out: these objects, as they should
-//! be; what others added to them stays. An ordinary API client: what it writes is admitted and
+//! be; what others added to them stays, and so do the addresses of servers that share the store. An ordinary API client: what it writes is admitted and
 //! validated like everything else. The endpoints of DNS come from the nodes' agents.
 
+mod authority;
 mod objects;
+mod peers;
 #[cfg(test)]
 mod tests;
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
 use kube::Client;
 use nodeplane_api::{
@@ -18,15 +20,23 @@ use nodeplane_api::{
 };
 use nodeplane_client::write::{Hands, Propagation, Write, WriteError};
 use serde_json::Value;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use peers::Peers;
+
+/// Namespace and name of the config map with the cluster's certificate authority; upstream's
+/// API server publishes its own there, too.
+pub const AUTHORITY: [&str; 2] = ["kube-system", "extension-apiserver-authentication"];
 /// How often what is missing is put back.
 const PERIOD: Duration = Duration::from_secs(60);
 /// The same after a failure.
 const RETRY: Duration = Duration::from_secs(2);
 /// How often an object is looked at again when somebody else writes it at the same time.
 const ATTEMPTS: usize = 5;
+/// How long taking leave of other servers may take.
+const LEFT_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the objects say about this server.
 #[derive(Clone, Debug)]
@@ -38,41 +48,93 @@ pub struct Facts {
     /// The port that this server listens at.
     pub port: u16,
     /// The address at which nodes and pods reach this server; without one the Service of the API
-    /// server has no endpoint.
+    /// server does not lead to it.
     pub advertised: Option<Ipv4Addr>,
+    /// The certificate authority in PEM.
+    pub ca_pem: String,
+    /// Whether other servers may have the same store.
+    pub shares_store: bool,
+}
+
+/// Why the objects are not as they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The cluster has another certificate authority than this server.
+    #[error("the cluster has another certificate authority than this server")]
+    Authority,
+    /// The API refused something; what comes after it was not tried.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 /// Makes the objects so once.
 ///
 /// # Errors
-/// The first refusal of the API; what comes after it was not tried.
-pub async fn run(client: &Client, facts: &Facts) -> Result<(), WriteError> {
-    let hands = Hands::new(client.clone());
-    for object in objects::present(facts) {
-        ensure(&hands, &object).await?;
-    }
-    for object in objects::absent(facts) {
-        remove(&hands, &object).await?;
-    }
-    Ok(())
+/// The first refusal; what comes after it was not tried.
+pub async fn run(client: &Client, facts: &Facts) -> Result<(), BootstrapError> {
+    look(&Hands::new(client.clone()), facts, &mut Peers::default()).await
 }
 
 /// Puts back what is missing, until `shutdown`. `failed` tells that a first [`run`] failed.
 pub async fn keep(client: Client, facts: Facts, failed: bool, shutdown: CancellationToken) {
-    let mut pause = if failed { RETRY } else { PERIOD };
+    let (hands, mut peers) = (Hands::new(client), Peers::default());
+    let period = if facts.shares_store { peers::PULSE } else { PERIOD };
+    let mut pause = if failed { RETRY } else { period };
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => break,
         }
-        pause = match run(&client, &facts).await {
-            Ok(()) => PERIOD,
+        pause = match look(&hands, &facts, &mut peers).await {
+            Ok(()) => period,
             Err(error) => {
                 warn!(%error, "the cluster's own objects are not as they should be");
                 RETRY
             }
         };
     }
+    if facts.shares_store {
+        match timeout(LEFT_WITHIN, leave(&hands, &facts, &mut peers)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "other servers are not told of the end"),
+            Err(_) => warn!("other servers are not told of the end in time"),
+        }
+    }
+}
+
+async fn look(hands: &Hands, facts: &Facts, peers: &mut Peers) -> Result<(), BootstrapError> {
+    for object in objects::namespaces() {
+        ensure(hands, &object).await?;
+    }
+    authority::claim(hands, facts).await?;
+    for object in objects::services(facts) {
+        ensure(hands, &object).await?;
+    }
+    let addresses = match facts.shares_store {
+        true => peers.meet(hands, facts, Instant::now()).await?,
+        false => facts.advertised.into_iter().collect(),
+    };
+    Ok(lead_to(hands, facts, &addresses).await?)
+}
+
+/// Lets the Service of the API server lead to the others.
+async fn leave(hands: &Hands, facts: &Facts, peers: &mut Peers) -> Result<(), WriteError> {
+    let others = peers.leave(hands, facts).await?;
+    // Without any, the next start finds what it would write.
+    if others.is_empty() { Ok(()) } else { lead_to(hands, facts, &others).await }
+}
+
+/// Makes the Service of the API server lead to these addresses.
+async fn lead_to(hands: &Hands, facts: &Facts, addresses: &BTreeSet<Ipv4Addr>) -> Result<(), WriteError> {
+    for object in objects::server_endpoints(facts, addresses) {
+        if addresses.is_empty() {
+            // There may be some of a start with other flags.
+            remove(hands, &object).await?;
+        } else {
+            ensure(hands, &object).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn ensure(hands: &Hands, wanted: &Value) -> Result<(), WriteError> {

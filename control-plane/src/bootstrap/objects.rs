@@ -1,5 +1,7 @@
 //! The cluster's own objects, with every field that matters to us written out. Pure.
 
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
 use serde_json::{Value, json};
 
 use super::Facts;
@@ -8,21 +10,14 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 const SERVER_PORT: u16 = 443;
 const DNS_PORT: u16 = 53;
 
-/// What there should be, in the order of making it.
-pub(super) fn present(facts: &Facts) -> Vec<Value> {
-    let namespace = |name: &&str| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-    let mut objects: Vec<Value> = NAMESPACES.iter().map(namespace).collect();
-    objects.push(server_service(facts));
-    objects.push(dns_service(facts));
-    if facts.advertised.is_some() {
-        objects.extend(server_endpoints(facts));
-    }
-    objects
+/// What everything else is in.
+pub(super) fn namespaces() -> [Value; 4] {
+    NAMESPACES.map(|name| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
 }
 
-/// What there should not be, though it may have been under other flags.
-pub(super) fn absent(facts: &Facts) -> Vec<Value> {
-    if facts.advertised.is_some() { Vec::new() } else { server_endpoints(facts).into() }
+/// How the API and DNS are reached.
+pub(super) fn services(facts: &Facts) -> [Value; 2] {
+    [server_service(facts), dns_service(facts)]
 }
 
 /// How pods find the API server. Labels and ports are those that upstream gives it.
@@ -44,9 +39,12 @@ fn server_service(facts: &Facts) -> Value {
     })
 }
 
-/// Where the API server really is. The names do not depend on the address, so that another
-/// address replaces it.
-fn server_endpoints(facts: &Facts) -> [Value; 2] {
+/// Where the API server really is. The names do not depend on the addresses, so that others
+/// replace them.
+pub(super) fn server_endpoints(facts: &Facts, addresses: &BTreeSet<Ipv4Addr>) -> [Value; 2] {
+    let endpoint = |address| json!({ "addresses": [address], "conditions": { "ready": true } });
+    let endpoints: Vec<_> = addresses.iter().map(endpoint).collect();
+    let addresses: Vec<_> = addresses.iter().map(|address| json!({ "ip": address })).collect();
     let port = json!({ "name": "https", "protocol": "TCP", "port": facts.port });
     let slice = json!({
         "apiVersion": "discovery.k8s.io/v1",
@@ -57,7 +55,7 @@ fn server_endpoints(facts: &Facts) -> [Value; 2] {
             "labels": { "kubernetes.io/service-name": "kubernetes" },
         },
         "addressType": "IPv4",
-        "endpoints": [{ "addresses": [facts.advertised], "conditions": { "ready": true } }],
+        "endpoints": endpoints,
         "ports": [port],
     });
     let endpoints = json!({
@@ -69,7 +67,7 @@ fn server_endpoints(facts: &Facts) -> [Value; 2] {
             // There is a slice already.
             "labels": { "endpointslice.kubernetes.io/skip-mirror": "true" },
         },
-        "subsets": [{ "addresses": [{ "ip": facts.advertised }], "ports": [port] }],
+        "subsets": [{ "addresses": addresses, "ports": [port] }],
     });
     [slice, endpoints]
 }

@@ -39,6 +39,8 @@ impl Bed {
             dns_ip: Ipv4Addr::new(10, 96, 0, 10),
             port: 6443,
             advertised: Some(Ipv4Addr::new(192, 0, 2, 7)),
+            ca_pem: "PEM".to_owned(),
+            shares_store: false,
         };
         let client = in_process::client(&api, "test");
         Self { hands: Hands::new(client.clone()), client, store, facts, _dir: dir }
@@ -158,7 +160,70 @@ async fn what_is_deleted_comes_back() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PERIOD, back).await.expect("kube-dns does not come back");
+    timeout(PERIOD, back).await.expect("kube-dns does not come back");
     shutdown.cancel();
     keeping.await.unwrap();
+}
+
+#[tokio::test]
+async fn servers_that_share_a_store_need_one_authority() {
+    let mut bed = Bed::new();
+    bed.facts.shares_store = true;
+    bed.bootstrap().await;
+    let published = async || {
+        let map = bed.get("", "configmaps", "kube-system", "extension-apiserver-authentication").await.unwrap();
+        map["data"]["client-ca-file"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(published().await, "PEM");
+    let mut other = bed.facts.clone();
+    other.ca_pem = "OTHER".to_owned();
+    assert!(matches!(run(&bed.client, &other).await, Err(BootstrapError::Authority)));
+    assert_eq!(published().await, "PEM");
+    // Who is alone may have another one.
+    other.shares_store = false;
+    run(&bed.client, &other).await.unwrap();
+    assert_eq!(published().await, "OTHER");
+}
+
+/// Where the Service of the API server leads to: by its slice, and by its Endpoints.
+async fn led_to(bed: &Bed) -> [Vec<String>; 2] {
+    let slice = bed.get("discovery.k8s.io", "endpointslices", "default", "kubernetes").await.unwrap();
+    let endpoints = bed.get("", "endpoints", "default", "kubernetes").await.unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of_slice = slice["endpoints"].as_array().unwrap().iter().map(|endpoint| text(&endpoint["addresses"][0]));
+    let of_endpoints = endpoints["subsets"][0]["addresses"].as_array().unwrap().iter();
+    [of_slice.collect(), of_endpoints.map(|address| text(&address["ip"])).collect()]
+}
+
+#[tokio::test]
+async fn servers_that_share_a_store_are_all_led_to_while_they_live() {
+    let mut bed = Bed::new();
+    bed.facts.shares_store = true;
+    let mut other = bed.facts.clone();
+    other.advertised = Some(Ipv4Addr::new(192, 0, 2, 8));
+    let both = ["192.0.2.7".to_owned(), "192.0.2.8".to_owned()];
+    bed.bootstrap().await;
+    assert_eq!(led_to(&bed).await, [&both[..1], &both[..1]]);
+    run(&bed.client, &other).await.unwrap();
+    // Neither drops the other.
+    for facts in [&bed.facts, &other, &bed.facts] {
+        assert_eq!(led_to(&bed).await, [&both[..], &both[..]]);
+        run(&bed.client, facts).await.unwrap();
+    }
+    // The other one falls silent.
+    let (mut peers, now) = (Peers::default(), Instant::now());
+    let mut meet =
+        async |after: u64| peers.meet(&bed.hands, &bed.facts, now + Duration::from_secs(after)).await.unwrap();
+    assert_eq!((meet(0).await.len(), meet(20).await.len(), meet(21).await.len()), (2, 2, 1));
+    bed.bootstrap().await;
+    assert_eq!(led_to(&bed).await, [&both[..1], &both[..1]]);
+    // It comes back, and this one ends in order.
+    run(&bed.client, &other).await.unwrap();
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    keep(bed.client.clone(), bed.facts.clone(), false, shutdown.clone()).await;
+    assert_eq!(led_to(&bed).await, [&both[1..], &both[1..]]);
+    // The last one leaves the way to it, for its next start.
+    keep(bed.client.clone(), other, false, shutdown).await;
+    assert_eq!(led_to(&bed).await, [&both[1..], &both[1..]]);
 }

@@ -63,17 +63,21 @@ pub struct KubeconfigFlags {
 #[derive(Args, Debug)]
 pub struct RunFlags {
     /// Where the server keeps its keys, the administrator's kubeconfig and the embedded store.
-    /// Made (mode 0700) when it is missing.
+    /// Made (mode 0700) when it is missing. Servers that share an etcd are one cluster and need
+    /// one certificate authority: copy pki/ca.crt and pki/ca.key of the first server into the
+    /// directory of every other one before that one starts.
     #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
     pub state_dir: PathBuf,
-    /// The address and port to serve HTTPS at; port 0 takes a free one.
+    /// The address and port to serve HTTPS at; port 0 takes a free one. Servers that share an
+    /// etcd listen at the same port.
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:6443")]
     pub listen: SocketAddr,
     /// The address at which nodes and pods reach the server. Without it: the listen address, or
     /// the address of the default route when the server listens at all addresses.
     #[arg(long, value_name = "ADDR")]
     pub advertise_address: Option<Ipv4Addr>,
-    /// Where objects are kept: in a file of the state directory, or in etcd.
+    /// Where objects are kept: in a file of the state directory, or in etcd. Several servers can
+    /// share an etcd: all serve the API, and one of them at a time runs controllers and scheduler.
     #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
     pub store: StoreKind,
     /// The members of the etcd cluster, separated by commas.

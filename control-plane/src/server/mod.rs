@@ -6,6 +6,7 @@
 
 mod advertise;
 mod credentials;
+mod leading;
 mod storage;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -16,13 +17,13 @@ use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::leading::Movers;
 use crate::{
-    bootstrap,
-    config::Config,
-    controllers::{self, ControllerConfig, caches::Caches},
+    bootstrap::{self, BootstrapError},
+    config::{Config, StoreConfig},
+    controllers::ControllerConfig,
     http::{self, Api, in_process},
     registry::{Registry, RegistryConfig, engine::Engine, objects::Objects},
-    scheduler,
     store::{keys::Keys, watch_cache::WatchCache},
 };
 
@@ -72,11 +73,19 @@ impl Server {
             advertise::reached_at(address, advertised).to_string(),
             credentials.agents,
         ));
-        let own =
-            bootstrap::Facts { server_ip: config.server_ip, dns_ip: config.dns_ip, port: address.port(), advertised };
+        let own = bootstrap::Facts {
+            server_ip: config.server_ip,
+            dns_ip: config.dns_ip,
+            port: address.port(),
+            advertised,
+            ca_pem: credentials.ca_pem.clone(),
+            shares_store: config.store != StoreConfig::Embedded,
+        };
         let result = bootstrap::run(&in_process::client(&api, "system:apiserver"), &own).await;
-        if let Err(error) = &result {
-            error!(%error, "the cluster's own objects are not as they should be");
+        match &result {
+            Ok(()) => {}
+            Err(BootstrapError::Authority) => return Err(foreign(config)),
+            Err(error) => error!(%error, "the cluster's own objects are not as they should be"),
         }
         let controllers = ControllerConfig { root_ca: credentials.ca_pem, pod_cidr: config.pods.pair() };
         info!(%address, took = ?started.elapsed(), "ready");
@@ -100,11 +109,12 @@ impl Server {
         let mut serving = tokio::spawn(http::server::serve(api.clone(), listener, tls));
         let settle = CancellationToken::new();
         let mut clients = JoinSet::new();
-        let client = in_process::client(&api, "system:kube-controller-manager");
-        let caches = Caches::start(&client);
-        clients.spawn(controllers::run_with(client, caches.clone(), controllers, settle.clone()));
-        let client = in_process::client(&api, "system:kube-scheduler");
-        clients.spawn(scheduler::run(client, caches, settle.clone()));
+        let movers = Movers { api: api.clone(), controllers };
+        if own.shares_store {
+            clients.spawn(movers.elected(settle.clone()));
+        } else {
+            clients.spawn(movers.alone(settle.clone()));
+        }
         let client = in_process::client(&api, "system:apiserver");
         clients.spawn(bootstrap::keep(client, own, !is_bootstrapped, settle.clone()));
         clients.spawn(repair(api.engine.clone(), settle.clone()));
@@ -128,6 +138,18 @@ impl Server {
         info!("stopped");
         outcome
     }
+}
+
+/// What to do about a certificate authority that is not the cluster's.
+fn foreign(config: &Config) -> anyhow::Error {
+    let [namespace, name] = bootstrap::AUTHORITY;
+    anyhow!(
+        "--state-dir {}: its certificate authority is not that of the cluster in etcd; copy pki/ca.crt and pki/ca.key \
+         from the --state-dir of another server of the cluster, or, if that authority is lost for good, remove {}{name} \
+         from etcd",
+        config.state.path().display(),
+        Keys::new(&config.prefix).collection("", "configmaps", namespace)
+    )
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

@@ -112,6 +112,26 @@ impl Server {
         Client::try_from(config).unwrap()
     }
 
+    /// Waits until it has said this.
+    pub async fn says(&self, text: &str) {
+        self.says_times(text, 1).await;
+    }
+
+    /// Waits until it has said this so many times.
+    pub async fn says_times(&self, text: &str, times: usize) {
+        let since = Instant::now();
+        while self.log().matches(text).count() < times {
+            assert!(since.elapsed() < DEADLINE, "it does not say {text:?}:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Sends a signal to the process.
+    pub fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.child.id().to_string());
+        assert!(Command::new("kill").args([&signal, &pid]).status().unwrap().success());
+    }
+
     /// The process dies at once, as in a power failure of the program.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -120,8 +140,7 @@ impl Server {
 
     /// Asks the process to end, and waits for it.
     pub fn stop(mut self) -> (ExitStatus, String) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         let since = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -149,6 +168,15 @@ async fn config(kubeconfig: &Path) -> Config {
 /// A client by a kubeconfig.
 pub async fn client(kubeconfig: &Path) -> Client {
     Client::try_from(config(kubeconfig).await).unwrap()
+}
+
+/// What an operator does before a second server starts.
+pub fn share_authority(from: &Path, to: &Path) {
+    let [from, to] = [from, to].map(|dir| dir.join("server/pki"));
+    fs::create_dir_all(&to).unwrap();
+    for file in ["ca.crt", "ca.key"] {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
 }
 
 /// A real etcd; killed when it goes out of scope.

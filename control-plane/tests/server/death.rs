@@ -15,7 +15,7 @@ use kube::{
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::bed::{DEADLINE, Etcd, Server};
+use crate::bed::{DEADLINE, Etcd, Server, share_authority};
 
 /// Times that the server is killed.
 const ROUNDS: usize = 3;
@@ -130,7 +130,10 @@ async fn two_servers_on_one_etcd_are_one_cluster() {
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let etcd = Etcd::start(dirs[0].path());
     let flags = ["--store", "etcd", "--etcd-endpoints", &etcd.url, "--etcd-prefix", "/one"];
-    let servers = dirs.each_ref().map(|dir| Server::start(dir.path(), &flags));
+    let start = |dir: &tempfile::TempDir| Server::start(dir.path(), &flags);
+    let one = start(&dirs[0]);
+    share_authority(dirs[0].path(), dirs[1].path());
+    let servers = [one, start(&dirs[1])];
     let map = json!({ "metadata": { "name": "shared" }, "data": { "value": "1" } });
     let [first, second] = [servers[0].client().await, servers[1].client().await];
     let made = Api::<ConfigMap>::default_namespaced(first)

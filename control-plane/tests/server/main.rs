@@ -5,4 +5,5 @@
 mod access;
 mod bed;
 mod death;
+mod leading;
 mod refusals;
