@@ -53,7 +53,7 @@ impl Packet {
         }
         let headers = 20 + if self.protocol == TCP { 20 } else { 8 };
         let length = segment.saturating_add(headers);
-        if length > u16::MAX as u32 { u16::MAX } else { length as u16 }
+        u16::try_from(length).unwrap_or(u16::MAX)
     }
 }
 
