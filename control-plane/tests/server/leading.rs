@@ -14,7 +14,7 @@ use crate::bed::{DEADLINE, Etcd, Server, output, share_authority};
 
 /// The latest that another server leads after the death of a leader: a lease and a look.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(17);
-/// The same after an orderly end; less than the time between two looks, and far less than a lease.
+/// The same after an orderly end: far less than a lease, and enough for a busy machine.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(5);
 const LEADS: &str = "leading: controllers and scheduler run here";
 const STANDS: &str = "standing for election";
