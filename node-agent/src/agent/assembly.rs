@@ -195,6 +195,8 @@ impl Agent {
         let path = server::socket(&self.flags.state_dir);
         if let Err(error) = server::serve_admin(self.clone(), &path, &self.stop).await {
             error!(path = %path.display(), %error, "the live state cannot be asked for");
+            // Pods do without.
+            self.stop.cancelled().await;
         }
     }
 }

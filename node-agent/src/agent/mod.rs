@@ -73,7 +73,7 @@ struct Agent {
     health: Health,
     stop: CancellationToken,
     tasks: TaskTracker,
-    /// Whether a task has panicked.
+    /// Whether a task has ended before its time.
     broken: AtomicBool,
     /// Where Services are translated.
     cgroup: OnceLock<PathBuf>,
@@ -152,21 +152,25 @@ impl Agent {
             let node = || agent.keeper.node().as_deref().cloned();
             node::renew(&agent.client, &agent.identity.name, node, &agent.stop).await;
         });
+        // Nobody may act on what is not followed any more.
+        self.task("sources", |agent| async move {
+            let _ = agent.stop.run_until_cancelled(agent.sources.ended()).await;
+        });
         self.task("server", |agent| async move { agent.serve(tls).await });
         self.task("admin", |agent| async move { agent.serve_admin().await });
         self.task("assembly", |agent| async move { agent.assemble().await });
         Ok(())
     }
 
-    /// Runs a part until it ends by itself. One that panics takes the agent down, for whoever started it to start it
-    /// again: half an agent would be worse.
+    /// Runs a part until it ends. One that ends before the agent does, by a panic or without, takes the agent down, for
+    /// whoever started it to start it again: half an agent would be worse.
     fn task<F>(self: &Arc<Self>, name: &'static str, run: impl FnOnce(Arc<Self>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (agent, part) = (self.clone(), run(self.clone()));
         self.tasks.spawn(async move {
-            if AssertUnwindSafe(part).catch_unwind().await.is_err() {
+            if !lasts(part, &agent.stop).await {
                 error!(task = name, "a part of the agent is broken");
                 agent.broken.store(true, Ordering::SeqCst);
                 agent.stop.cancel();
@@ -204,6 +208,11 @@ impl Agent {
         };
         self.stop.run_until_cancelled(trying).await
     }
+}
+
+/// Whether a part has run until it was told to stop.
+async fn lasts(part: impl Future<Output = ()>, stop: &CancellationToken) -> bool {
+    AssertUnwindSafe(part).catch_unwind().await.is_ok() && stop.is_cancelled()
 }
 
 /// Who this node is, by the flags and by the machine.

@@ -49,3 +49,13 @@ async fn a_node_without_flags_is_called_like_its_host() {
     assert!(!identity.name.is_empty() && identity.name == identity.name.to_lowercase());
     assert_eq!((identity.port, listen_at(&flags, &identity)), (7000, SocketAddr::from(([127, 0, 0, 1], 7000))));
 }
+
+#[tokio::test]
+async fn a_part_that_ends_before_it_is_told_to_is_broken() {
+    let stop = CancellationToken::new();
+    assert!(!lasts(async {}, &stop).await, "half an agent must not go on");
+    assert!(!lasts(async { panic!("planned") }, &stop).await);
+    let told = stop.clone();
+    assert!(lasts(async move { told.cancel() }, &stop).await);
+    assert!(!lasts(async { panic!("planned") }, &stop).await, "not even while the agent ends");
+}

@@ -37,4 +37,16 @@ impl Sources {
     pub async fn ready(&self) {
         tokio::join!(self.services.ready(), self.pods.ready(), self.node.ready());
     }
+
+    /// Returns when one of the caches follows the API server no more.
+    pub async fn ended(&self) {
+        tokio::select! {
+            () = self.services.ended() => {}
+            () = self.pods.ended() => {}
+            () = self.node.ended() => {}
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

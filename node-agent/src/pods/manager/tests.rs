@@ -199,6 +199,15 @@ async fn orphans_have_their_time_from_when_all_objects_are_known() {
 }
 
 #[tokio::test]
+async fn pods_whose_objects_are_followed_no_more_say_that_they_have_stopped() {
+    let bed = Bed::started().await;
+    bed.pods().objects.on_change(|_| panic!("planned"));
+    bed.put("p", json!({}));
+    let stopped = tokio::time::timeout(Duration::from_secs(20), bed.pods().stopped()).await;
+    assert!(stopped.is_ok(), "half an agent must not go on");
+}
+
+#[tokio::test]
 async fn an_object_that_comes_late_saves_its_containers() {
     let mut bed = Bed::started().await;
     bed.timing.orphans = Duration::from_secs(3600);
