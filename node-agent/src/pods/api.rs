@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodStatus, Secret, Service};
 
 pub use self::kubernetes::KubernetesApi;
@@ -37,6 +38,15 @@ pub struct TokenWish {
     pub seconds: i64,
 }
 
+/// A token that was granted.
+#[derive(Clone)]
+pub struct Token {
+    /// What authenticates.
+    pub text: String,
+    /// Until when; none when the server does not say.
+    pub expires: Option<Timestamp>,
+}
+
 /// An object that a pod's environment or volumes show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
@@ -61,8 +71,8 @@ pub trait PodApi: Send + Sync + 'static {
     /// The versions of a ConfigMap or Secret, from the present one on; none while there is no such
     /// object. Goes on through interruptions.
     fn versions(&self, namespace: &str, reference: &Reference) -> BoxStream<'static, Option<String>>;
-    /// Asks for a token.
-    async fn token(&self, pod: &PodId, wish: &TokenWish) -> Result<String, ApiError>;
+    /// Asks for a token. That it cannot be had says nothing about the pod.
+    async fn token(&self, pod: &PodId, wish: &TokenWish) -> Result<Token, ApiError>;
     /// All services.
     fn services(&self) -> Vec<Arc<Service>>;
     /// Records an event about a pod, or about one of its containers.

@@ -86,6 +86,8 @@ struct Volumes {
     ready: bool,
     /// Something that they show has changed since they were made.
     stale: bool,
+    /// When something that they show must be renewed.
+    renew: Option<Timestamp>,
 }
 
 /// A job that will be tried again.
@@ -217,7 +219,7 @@ impl Machine {
         match result {
             // That it failed says nothing about the next one.
             Err(_) if outdated => {}
-            Ok(Done::GivenUp) => {}
+            Ok(Done::GivenUp) => self.volumes.stale |= job == Job::Volumes && self.volumes.ready,
             Ok(done) => {
                 self.failed.remove(&job);
                 self.succeed(&job, done, now);
@@ -231,7 +233,10 @@ impl Machine {
             (Job::Sandbox, Done::Connected { sandbox, address }) => {
                 self.network = Some(Network { sandbox, address });
             }
-            (Job::Volumes, _) => self.volumes.ready = true,
+            (Job::Volumes, done) => {
+                self.volumes.ready = true;
+                self.volumes.renew = if let Done::Prepared { renew } = done { renew } else { None };
+            }
             (Job::RemoveAll, _) => self.finished = true,
             (Job::Delete, _) => self.deleted = Some(now),
             (Job::Start(name), _) => {

@@ -33,6 +33,11 @@ pub enum Done {
     Plain,
     /// It was cancelled and has stopped halfway.
     GivenUp,
+    /// The files are there.
+    Prepared {
+        /// When they must be made again at the latest: something in them expires.
+        renew: Option<Timestamp>,
+    },
     /// The sandbox has its network; no address of its own on the node's network.
     Connected {
         /// Sandbox.

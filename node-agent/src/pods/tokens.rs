@@ -7,9 +7,10 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
+use tracing::warn;
 
 use super::{
-    api::{ApiError, PodApi, TokenWish},
+    api::{ApiError, PodApi, Token, TokenWish},
     pod::PodExt,
     volumes,
 };
@@ -20,6 +21,8 @@ const DEFAULT_SECONDS: i64 = 3600;
 const LEAST_SECONDS: i64 = 600;
 /// No token is kept longer, however long it holds.
 const LONGEST_USE: SignedDuration = SignedDuration::from_hours(24);
+/// No token is asked for again sooner, whatever the clocks of two machines say.
+const AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// The tokens of one pod.
 #[derive(Default)]
@@ -28,27 +31,42 @@ pub struct TokenCache(Mutex<HashMap<TokenWish, Held>>);
 struct Held {
     token: String,
     renew: Timestamp,
+    expires: Timestamp,
 }
 
 impl TokenCache {
     /// All tokens that the pod's volumes show, by volume and path: held ones as long as they are
-    /// fresh.
+    /// fresh, and as long as they hold when there are no others.
     pub async fn of(&self, api: &dyn PodApi, pod: &Pod, now: Timestamp) -> Result<volumes::Tokens, ApiError> {
         let mut tokens = volumes::Tokens::new();
         for (place, wish) in wishes(pod) {
             let fresh = self.held().get(&wish).filter(|held| held.renew > now).map(|held| held.token.clone());
             let token = match fresh {
                 Some(token) => token,
-                None => {
-                    let token = api.token(&pod.id(), &wish).await?;
-                    let held = Held { token: token.clone(), renew: renewal(&wish, now) };
-                    self.held().insert(wish, held);
-                    token
-                }
+                None => match api.token(&pod.id(), &wish).await {
+                    Ok(granted) => self.hold(wish, granted, now),
+                    Err(error) => self.keep(&wish, &error, now).ok_or_else(|| not_fetched(&place.0, &error))?,
+                },
             };
             tokens.insert(place, token);
         }
         Ok(tokens)
+    }
+
+    fn hold(&self, wish: TokenWish, granted: Token, now: Timestamp) -> String {
+        let expires = granted.expires.unwrap_or_else(|| after(now, SignedDuration::from_secs(wish.seconds)));
+        let held = Held { token: granted.text.clone(), renew: renewal(expires, now), expires };
+        self.held().insert(wish, held);
+        granted.text
+    }
+
+    /// The old token, if it still holds; another one is asked for later.
+    fn keep(&self, wish: &TokenWish, error: &ApiError, now: Timestamp) -> Option<String> {
+        let mut all = self.held();
+        let held = all.get_mut(wish).filter(|held| held.expires > now)?;
+        warn!(account = wish.account, %error, expires = %held.expires, "cannot renew a token; it still holds");
+        held.renew = after(now, AGAIN);
+        Some(held.token.clone())
     }
 
     /// When the first of them should be renewed.
@@ -62,9 +80,16 @@ impl TokenCache {
 }
 
 /// At four fifths of its time, as upstream does.
-fn renewal(wish: &TokenWish, now: Timestamp) -> Timestamp {
-    let used = SignedDuration::from_secs(wish.seconds * 4 / 5).min(LONGEST_USE);
-    now.checked_add(used).unwrap_or(now)
+fn renewal(expires: Timestamp, now: Timestamp) -> Timestamp {
+    after(now, (expires.duration_since(now) / 5 * 4).clamp(AGAIN, LONGEST_USE))
+}
+
+fn after(now: Timestamp, time: SignedDuration) -> Timestamp {
+    now.checked_add(time).unwrap_or(Timestamp::MAX)
+}
+
+fn not_fetched(volume: &str, error: &ApiError) -> ApiError {
+    ApiError::Failed(format!("MountVolume.SetUp failed for volume \"{volume}\" : failed to fetch token: {error}"))
 }
 
 /// The tokens that a pod's volumes want, by volume and path.

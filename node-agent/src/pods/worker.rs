@@ -121,7 +121,6 @@ impl Worker {
                     }
                 }
                 () = sleep_until(self.wake) => self.tell(Message::Tick),
-                () = sleep_until(self.hands.tokens.renewal()) => self.tell(Message::Refreshed),
             }
         }
         self.jobs.shutdown().await;
@@ -187,10 +186,14 @@ impl Worker {
     }
 }
 
+/// Returns when it is that time.
 async fn sleep_until(time: Option<Timestamp>) {
     let Some(time) = time else { return std::future::pending().await };
-    let left = Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default();
-    tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+    while let Ok(left) = Duration::try_from(time.duration_since(Timestamp::now()))
+        && !left.is_zero()
+    {
+        tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+    }
 }
 
 #[cfg(test)]

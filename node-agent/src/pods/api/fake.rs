@@ -10,10 +10,11 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodStatus, Secret, Service};
 use tokio::sync::watch;
 
-use super::{ApiError, PodApi, Reference, TokenWish};
+use super::{ApiError, PodApi, Reference, Token, TokenWish};
 use crate::pods::runtime::PodId;
 
 /// Clones share one server.
@@ -40,6 +41,8 @@ pub(crate) struct State {
     pub(crate) refusals: u32,
     pub(crate) gone: bool,
     pub(crate) tokens: u32,
+    /// Until when tokens hold.
+    pub(crate) expires: Option<Timestamp>,
     revision: u64,
 }
 
@@ -129,11 +132,11 @@ impl PodApi for FakeApi {
         stream::unfold(changes, look).boxed()
     }
 
-    async fn token(&self, _: &PodId, wish: &TokenWish) -> Result<String, ApiError> {
+    async fn token(&self, _: &PodId, wish: &TokenWish) -> Result<Token, ApiError> {
         self.write()?;
         let mut state = self.state();
         state.tokens += 1;
-        Ok(format!("token {} of {}", state.tokens, wish.account))
+        Ok(Token { text: format!("token {} of {}", state.tokens, wish.account), expires: state.expires })
     }
 
     fn services(&self) -> Vec<Arc<Service>> {

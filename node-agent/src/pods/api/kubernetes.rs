@@ -26,7 +26,7 @@ use nodeplane_client::{
 use serde::de::DeserializeOwned;
 use tracing::debug;
 
-use super::{ApiError, PodApi, Reference, TokenWish};
+use super::{ApiError, PodApi, Reference, Token, TokenWish};
 use crate::pods::{pod::PodExt, runtime::PodId, status};
 
 /// The API server through a client.
@@ -114,7 +114,7 @@ impl PodApi for KubernetesApi {
         }
     }
 
-    async fn token(&self, pod: &PodId, wish: &TokenWish) -> Result<String, ApiError> {
+    async fn token(&self, pod: &PodId, wish: &TokenWish) -> Result<Token, ApiError> {
         let request = TokenRequest {
             spec: TokenRequestSpec {
                 audiences: if wish.audience.is_empty() { Vec::new() } else { vec![wish.audience.clone()] },
@@ -132,8 +132,9 @@ impl PodApi for KubernetesApi {
         let answer: TokenRequest = accounts
             .create_subresource("token", &wish.account, &PostParams::default(), &request)
             .await
-            .map_err(failure)?;
-        Ok(answer.status.map(|status| status.token).unwrap_or_default())
+            .map_err(refusal)?;
+        let granted = answer.status.ok_or_else(|| ApiError::Failed("the API server granted nothing".to_owned()))?;
+        Ok(Token { text: granted.token, expires: Some(granted.expiration_timestamp.0) })
     }
 
     fn services(&self) -> Vec<Arc<Service>> {
@@ -160,3 +161,14 @@ fn failure(error: kube::Error) -> ApiError {
         error => ApiError::Failed(error.to_string()),
     }
 }
+
+/// The server's own words. What is missing is not the pod, but a service account.
+fn refusal(error: kube::Error) -> ApiError {
+    ApiError::Failed(match error {
+        kube::Error::Api(status) => status.message,
+        error => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

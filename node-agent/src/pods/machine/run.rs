@@ -39,9 +39,7 @@ impl Machine {
         }
         let Some(sandbox) = sandbox else { return self.replace_sandbox(now, plan) };
         let Some(network) = self.connected(sandbox, now, plan) else { return };
-        if (!self.volumes.ready || self.volumes.stale) && self.ask(plan, Action::PrepareVolumes, now) {
-            self.volumes.stale = false;
-        }
+        self.tend_files(now, plan);
         self.prune(&network.sandbox, now, plan);
         self.kill_unwanted(pod, &network.sandbox, now, plan);
         let stage = Stage { network: &network, now };
@@ -49,6 +47,18 @@ impl Machine {
             for container in &PodExt::spec(pod.as_ref()).containers {
                 self.run_container(container, pod.restart_policy(), &stage, plan);
             }
+        }
+    }
+
+    /// Makes the files again when they are behind. Whoever failed at it waits as after any failure.
+    fn tend_files(&mut self, now: Timestamp, plan: &mut Plan) {
+        let is_due = self.volumes.renew.is_some_and(|renew| renew <= now);
+        let is_behind = !self.volumes.ready || self.volumes.stale || is_due;
+        if is_behind && self.ask(plan, Action::PrepareVolumes, now) {
+            (self.volumes.stale, self.volumes.renew) = (false, None);
+        }
+        if let Some(renew) = self.volumes.renew.filter(|_| !is_due) {
+            wake_at(plan, renew);
         }
     }
 

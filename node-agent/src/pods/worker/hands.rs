@@ -116,7 +116,7 @@ impl Hands {
             Err(error) => return Err(Failure::new("InternalError", error)),
         }
         self.shown.show(&wanted, &found);
-        Ok(Done::Plain)
+        Ok(Done::Prepared { renew: self.tokens.renewal() })
     }
 
     async fn run_sandbox(&self, pod: &Pod, attempt: u32, given_up: &CancellationToken) -> Result<Done, Failure> {

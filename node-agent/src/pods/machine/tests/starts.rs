@@ -5,7 +5,7 @@ use serde_json::json;
 use super::world::{ADDRESS, BEGIN, World};
 use crate::pods::{
     fixtures::{HOST, container, with},
-    message::{Job, Message, ProbeKind},
+    message::{Done, Job, Message, ProbeKind},
 };
 
 #[test]
@@ -165,4 +165,51 @@ fn readiness_and_startup_probes_gate_what_they_should() {
     assert!(world.condition("Ready"));
     world.probe("app", ProbeKind::Readiness, false);
     assert!(!world.condition("Ready"));
+}
+
+/// A pod with tokens that must be renewed every 480 s.
+fn pod_with_tokens(policy: &str) -> World {
+    let mut world = World::new(json!({ "restartPolicy": policy }));
+    world.tokens = Some(480);
+    world.settle();
+    world
+}
+
+#[test]
+fn tokens_are_renewed_when_they_are_due_and_at_no_other_time() {
+    let mut world = pod_with_tokens("Always");
+    for _ in 0..479 {
+        world.pass(1);
+    }
+    assert_eq!(world.prepared, [0]);
+    world.pass(481);
+    assert_eq!(world.prepared, [0, 480, 960]);
+}
+
+#[test]
+fn a_renewal_that_fails_is_tried_again_after_growing_delays() {
+    let mut world = pod_with_tokens("Always");
+    world.failing = vec![Job::Volumes; 4];
+    world.pass(480 + 60);
+    assert_eq!(world.prepared, [0, 480, 481, 483, 487, 495]);
+    assert_eq!(world.running(), ["app"], "what runs goes on with what it has");
+}
+
+#[test]
+fn a_pod_that_is_over_renews_no_tokens() {
+    let mut world = pod_with_tokens("Never");
+    world.end("app", 0);
+    world.pass(3600);
+    assert_eq!((world.phase(), world.plan.wake), ("Succeeded", None));
+    assert_eq!(world.prepared, [0]);
+}
+
+#[test]
+fn files_whose_making_was_given_up_are_made_when_the_pod_goes_on() {
+    let mut world = pod_with_tokens("Always");
+    world.tell(Message::Refreshed);
+    world.pending.clear();
+    world.tell(Message::Done(Job::Volumes, Ok(Done::GivenUp)));
+    world.settle();
+    assert_eq!(world.prepared, [0, 0]);
 }

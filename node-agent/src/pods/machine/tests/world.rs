@@ -42,6 +42,10 @@ pub(super) struct World {
     /// So many jobs of this kind fail.
     pub(super) failing: Vec<Job>,
     pub(super) cancelled: Vec<Job>,
+    /// Files hold tokens that must be renewed after so many seconds.
+    pub(super) tokens: Option<i64>,
+    /// When files were made, in seconds since the beginning.
+    pub(super) prepared: Vec<i64>,
 }
 
 impl World {
@@ -68,6 +72,8 @@ impl World {
             finished: false,
             failing: Vec::new(),
             cancelled: Vec::new(),
+            tokens: None,
+            prepared: Vec::new(),
         };
         world.look();
         world
@@ -188,13 +194,18 @@ impl World {
     }
 
     fn perform(&mut self, action: Action, job: &Job) -> Result<Done, Failure> {
+        if *job == Job::Volumes {
+            self.prepared.push(self.now().as_second() - BEGIN);
+        }
         if let Some(index) = self.failing.iter().position(|failing| failing == job) {
             self.failing.remove(index);
             return Err(Failure::new("Planned", "as planned"));
         }
+        let renew = self.tokens.map(|seconds| self.now() + SignedDuration::from_secs(seconds));
         let refused = |error: RuntimeError| Failure::new("RuntimeError", error);
         match action {
-            Action::PrepareVolumes | Action::Event { .. } => Ok(Done::Plain),
+            Action::PrepareVolumes => Ok(Done::Prepared { renew }),
+            Action::Event { .. } => Ok(Done::Plain),
             Action::RunSandbox { attempt } => {
                 let sandbox = now(self.runtime.run_sandbox(&self.sandbox(attempt))).map_err(refused)?;
                 Ok(Done::Connected { sandbox: sandbox.id, address: Some(ADDRESS) })
