@@ -1,5 +1,7 @@
 //! Our nouns in Docker's words, and back. How an engine takes them is tested with a real one.
 
+mod sandboxes;
+
 use std::collections::HashMap;
 
 use bollard::{
