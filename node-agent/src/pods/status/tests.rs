@@ -94,6 +94,14 @@ fn what_others_own_makes_no_difference() {
 }
 
 #[test]
+fn the_order_of_conditions_makes_no_difference() {
+    let condition = |kind: &str| json!({ "type": kind, "status": "True" });
+    let ours = status(json!({ "conditions": [condition("Ready"), condition("PodScheduled")] }));
+    let bound_first = status(json!({ "conditions": [condition("PodScheduled"), condition("Ready")] }));
+    assert_eq!(wire::owned(&ours), wire::owned(&bound_first));
+}
+
+#[test]
 fn the_patch_makes_the_object_show_the_status_and_spares_what_others_own() {
     let before = json!({
         "metadata": { "namespace": "default", "name": "p", "uid": "u" },

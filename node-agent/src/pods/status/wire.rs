@@ -25,10 +25,12 @@ const MERGED: [&str; 2] = ["hostIPs", "podIPs"];
 /// What of a status the agent answers for. Two statuses with the same parts need no write.
 pub fn owned(status: &PodStatus) -> Value {
     let mut all = fields(status);
-    let conditions = match all.remove("conditions") {
+    let mut conditions: Vec<Value> = match all.remove("conditions") {
         Some(Value::Array(conditions)) => conditions.into_iter().filter(is_owned).collect(),
         _ => Vec::new(),
     };
+    // Their order is that of whoever wrote first, and means nothing.
+    conditions.sort_by(|one, other| one["type"].as_str().cmp(&other["type"].as_str()));
     all.retain(|name, _| OWNED.contains(&name.as_str()));
     all.insert("conditions".to_owned(), Value::Array(conditions));
     Value::Object(all)
