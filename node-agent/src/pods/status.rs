@@ -57,12 +57,13 @@ fn finish(status: &mut PodStatus, machine: &Machine, pod: &Pod) {
             status.message.clone_from(&recorded.message);
             pod.recorded_phase()
         }
-        (Some(verdict), _) => {
+        // What still runs has not failed yet: who waits for the phase counts on an end.
+        (Some(verdict), _) if !machine.may_run() => {
             status.reason = Some(verdict.reason.to_owned());
             status.message = Some(verdict.message.clone());
             "Failed"
         }
-        (None, _) => phase::of(pod, status),
+        _ => phase::of(pod, status),
     };
     status.phase = Some(phase.to_owned());
 }

@@ -156,6 +156,11 @@ impl Machine {
             .collect()
     }
 
+    /// Whether a container runs, or may have begun to.
+    pub(in crate::pods) fn may_run(&self) -> bool {
+        !self.running_containers().is_empty() || self.in_flight.iter().any(|job| matches!(job, Job::Start(_)))
+    }
+
     pub(super) fn anything_runs(&self) -> bool {
         self.running_sandbox().is_some() || !self.running_containers().is_empty()
     }

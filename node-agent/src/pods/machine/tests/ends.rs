@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::world::World;
@@ -164,6 +165,19 @@ fn a_deadline_fails_the_pod() {
     world.restart_agent();
     world.pass(60);
     assert_eq!((world.phase(), world.status().reason.as_deref()), ("Failed", Some("DeadlineExceeded")));
+}
+
+#[test]
+fn a_pod_that_missed_its_deadline_has_not_failed_while_it_runs() {
+    let mut world = World::new(json!({ "activeDeadlineSeconds": 100 }));
+    world.settle();
+    world.runtime.state().now = Some(world.now() + SignedDuration::from_secs(100));
+    world.tell(Message::Tick);
+    assert!(matches!(world.pending.front(), Some(Action::Stop { .. })), "{:?}", world.pending);
+    assert_eq!((world.phase(), world.status().reason.as_deref()), ("Running", None));
+    world.settle();
+    assert_eq!((world.phase(), world.status().reason.as_deref()), ("Failed", Some("DeadlineExceeded")));
+    assert!(world.running().is_empty());
 }
 
 #[test]
