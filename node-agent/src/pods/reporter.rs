@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::{
     sync::watch,
     task::AbortHandle,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tracing::{debug, warn};
 
@@ -70,10 +70,12 @@ impl Reporter {
         self.desk.send_if_modified(|desk| desk.known.learn(Known { revision, status }));
     }
 
-    /// Returns when the object shows what it should.
-    pub async fn settled(&self) {
+    /// Returns when the object shows what it should; or, with the answer no, when the API server has not taken it for
+    /// as long as `patience`.
+    pub async fn settled(&self, patience: Duration) -> bool {
+        let mut desk = self.desk.subscribe();
         // The sender lives in `self`, so waiting cannot fail.
-        let _ = self.desk.subscribe().wait_for(|desk| desk.open().is_none()).await;
+        timeout(patience, desk.wait_for(|desk| desk.open().is_none())).await.is_ok()
     }
 }
 

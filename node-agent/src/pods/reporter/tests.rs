@@ -1,6 +1,6 @@
 //! When statuses are written, and when not.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use serde_json::json;
@@ -11,6 +11,9 @@ use crate::pods::{
     fixtures::{self, eventually},
     pod::PodExt,
 };
+
+/// Longer than a write takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn status(phase: &str) -> PodStatus {
     PodStatus { phase: Some(phase.to_owned()), ..PodStatus::default() }
@@ -37,7 +40,7 @@ async fn what_the_object_shows_is_not_written() {
     let reporter = start(&api);
     reporter.saw(&object(5, "Running"));
     reporter.show(status("Running"));
-    reporter.settled().await;
+    assert!(reporter.settled(PATIENCE).await);
     assert_eq!(phases(&api), Vec::<String>::new());
 }
 
@@ -47,12 +50,12 @@ async fn a_difference_is_written_once() {
     let reporter = start(&api);
     reporter.saw(&object(0, "Pending"));
     reporter.show(status("Running"));
-    reporter.settled().await;
+    assert!(reporter.settled(PATIENCE).await);
     reporter.show(status("Running"));
     // The object as it was, seen late.
     reporter.saw(&object(0, "Pending"));
     reporter.saw(&object(1, "Running"));
-    reporter.settled().await;
+    assert!(reporter.settled(PATIENCE).await);
     assert_eq!(phases(&api), ["Running"]);
 }
 
@@ -61,9 +64,9 @@ async fn what_somebody_else_wrote_is_put_right() {
     let api = FakeApi::default();
     let reporter = start(&api);
     reporter.show(status("Running"));
-    reporter.settled().await;
+    assert!(reporter.settled(PATIENCE).await);
     reporter.saw(&object(FIRST_REVISION + 2, "Unknown"));
-    reporter.settled().await;
+    assert!(reporter.settled(PATIENCE).await);
     assert_eq!(phases(&api), ["Running", "Running"]);
 }
 
@@ -75,8 +78,17 @@ async fn failures_are_tried_again_with_the_newest_only() {
     reporter.show(status("Pending"));
     eventually("a write was refused", || api.state().refusals == 0).await;
     reporter.show(status("Running"));
-    reporter.settled().await;
+    assert!(reporter.settled(PATIENCE).await);
     assert_eq!(phases(&api), ["Running"]);
+}
+
+#[tokio::test]
+async fn an_end_does_not_wait_for_ever_for_a_status_that_is_refused() {
+    let api = FakeApi::default();
+    api.state().refusals = u32::MAX;
+    let reporter = start(&api);
+    reporter.show(status("Failed"));
+    assert!(!reporter.settled(Duration::from_millis(50)).await);
 }
 
 #[tokio::test]
@@ -85,6 +97,6 @@ async fn nobody_is_told_of_a_pod_that_is_gone() {
     api.state().gone = true;
     let reporter = start(&api);
     reporter.show(status("Running"));
-    reporter.settled().await;
+    assert!(reporter.settled(PATIENCE).await);
     assert_eq!(phases(&api), Vec::<String>::new());
 }

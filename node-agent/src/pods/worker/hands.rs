@@ -8,6 +8,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::{hooks, termination::Messages};
 use crate::pods::{
@@ -28,6 +29,8 @@ use crate::pods::{
 
 /// What a sandbox gets to end: its program ends at once.
 const SANDBOX_GRACE: Duration = Duration::from_secs(10);
+/// A last status that the API server refuses for so long does not keep the object.
+const LAST_STATUS: Duration = Duration::from_secs(30);
 
 /// The tools of one pod's jobs.
 pub(super) struct Hands {
@@ -225,7 +228,9 @@ impl Hands {
 
     async fn delete(&self, status: &PodStatus) -> Result<(), Failure> {
         self.reporter.show(status.clone());
-        self.reporter.settled().await;
+        if !self.reporter.settled(LAST_STATUS).await {
+            warn!(pod = self.pod.name, namespace = self.pod.namespace, "removing an object without its last status");
+        }
         match self.context.api.delete(&self.pod).await {
             Ok(()) | Err(ApiError::Gone) => Ok(()),
             Err(error) => Err(Failure::new("DeleteError", error)),
