@@ -33,7 +33,11 @@ struct Agent {
 impl Bed {
     /// A node whose agent has not started.
     pub(super) fn new() -> Self {
-        let timing = Timing { orphans: Duration::from_millis(300), relist: Duration::from_secs(3600) };
+        let timing = Timing {
+            orphans: Duration::from_millis(300),
+            relist: Duration::from_secs(3600),
+            rest: Duration::from_millis(50),
+        };
         Self { server: Fake::default(), node: FakeNode::new(), timing, agent: None }
     }
 

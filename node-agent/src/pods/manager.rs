@@ -38,11 +38,13 @@ pub struct Timing {
     pub orphans: Duration,
     /// How often everything is looked at even when nobody says that it moved.
     pub relist: Duration,
+    /// How long a pod is left alone whose worker broke.
+    pub rest: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { orphans: Duration::from_secs(10), relist: Duration::from_secs(60) }
+        Self { orphans: Duration::from_secs(10), relist: Duration::from_secs(60), rest: Duration::from_secs(10) }
     }
 }
 
@@ -62,6 +64,8 @@ pub(super) struct Manager {
     workers: Workers,
     /// Since when a pod of which something runs has no object, by uid.
     orphans: HashMap<String, Instant>,
+    /// When a pod whose worker broke gets another one, by uid.
+    resting: HashMap<String, Instant>,
 }
 
 impl Manager {
@@ -72,7 +76,7 @@ impl Manager {
         adoption: watch::Sender<Adoption>,
     ) -> Self {
         let workers = Workers::new(context.clone());
-        Self { context, objects, timing, adoption, workers, orphans: HashMap::new() }
+        Self { context, objects, timing, adoption, workers, orphans: HashMap::new(), resting: HashMap::new() }
     }
 
     /// Works until `stop`, and returns when no worker is left.
@@ -108,12 +112,13 @@ impl Manager {
                     Notice::Moved(uid) => self.moved(&uid).await,
                     Notice::Listening => self.relist().await,
                 },
-                uid = self.workers.ended() => self.ended(&uid),
+                (pod, broke) = self.workers.ended() => self.ended(&pod, broke),
                 _ = heartbeat.tick() => {
                     self.relist().await;
                     self.sync_all();
                     self.find_files().await;
                 }
+                () = until(self.resting.values().min().copied()) => self.end_rest().await,
                 () = until(self.orphans.values().min().map(|since| *since + self.timing.orphans)) => self.end_orphans(),
             }
         }
@@ -154,7 +159,7 @@ impl Manager {
 
     /// Gives what the runtime holds of a pod a worker; its object may follow.
     fn know(&mut self, record: &PodRecord) {
-        if self.workers.has(&record.pod.uid) {
+        if self.workers.has(&record.pod.uid) || self.resting.contains_key(&record.pod.uid) {
             return;
         }
         let grace = Duration::from_secs(record.grace_seconds.max(1).unsigned_abs());
@@ -175,7 +180,7 @@ impl Manager {
             Err(error) => return warn!(%error, "cannot list the files of pods"),
         };
         for uid in found {
-            if !self.workers.has(&uid) {
+            if !self.workers.has(&uid) && !self.resting.contains_key(&uid) {
                 self.orphans.entry(uid).or_insert_with(Instant::now);
             }
         }
@@ -214,7 +219,7 @@ impl Manager {
                 self.workers.tell(&other, Order::Tell(Message::Gone));
             }
         }
-        if let Some(pod) = object {
+        if let Some(pod) = object.filter(|pod| !self.resting.contains_key(pod.uid())) {
             if !self.workers.has(pod.uid()) {
                 self.workers.start(pod.id(), pod.grace());
             }
@@ -224,14 +229,25 @@ impl Manager {
     }
 
     /// A worker has ended: nothing of its pod is left, unless it broke.
-    fn ended(&mut self, pod: &PodId) {
+    fn ended(&mut self, pod: &PodId, broke: bool) {
         self.orphans.remove(&pod.uid);
-        if pod.name.is_empty() {
+        if broke {
+            // The next one will find what this one broke of.
+            self.resting.insert(pod.uid.clone(), Instant::now() + self.timing.rest);
+        } else if pod.name.is_empty() {
             // The object may have come meanwhile.
             self.sync_all();
         } else if self.objects.get(&key_of(pod)).is_some_and(|object| object.uid() == pod.uid) {
             self.sync(&key_of(pod));
         }
+    }
+
+    /// Pods whose workers broke get others.
+    async fn end_rest(&mut self) {
+        let now = Instant::now();
+        self.resting.retain(|_, until| *until > now);
+        self.learn().await;
+        self.sync_all();
     }
 
     fn end_orphans(&mut self) {

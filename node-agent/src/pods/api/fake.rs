@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) services: Vec<Arc<Service>>,
     /// `Reason: message`.
     pub(crate) events: Vec<String>,
+    /// Whoever tells an event that begins so panics.
+    pub(crate) panics_at: Option<String>,
     /// So many writes fail.
     pub(crate) refusals: u32,
     pub(crate) gone: bool,
@@ -144,6 +146,9 @@ impl PodApi for FakeApi {
     }
 
     fn event(&self, _: &Pod, _: &str, _: bool, reason: &str, message: &str) {
-        self.state().events.push(format!("{reason}: {message}"));
+        let event = format!("{reason}: {message}");
+        self.state().events.push(event.clone());
+        let panics = self.state().panics_at.as_ref().is_some_and(|start| event.starts_with(start));
+        assert!(!panics, "planned");
     }
 }

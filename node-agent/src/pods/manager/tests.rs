@@ -208,6 +208,33 @@ async fn pods_whose_objects_are_followed_no_more_say_that_they_have_stopped() {
 }
 
 #[tokio::test]
+async fn a_worker_that_breaks_is_replaced_after_a_rest() {
+    let broke = |bed: &Bed| bed.events().iter().filter(|event| event.starts_with("DeadlineExceeded")).count();
+    for rest in [Duration::from_secs(3600), Duration::from_millis(50)] {
+        let mut bed = Bed::new();
+        bed.timing.rest = rest;
+        bed.timing.relist = Duration::from_millis(50);
+        bed.node.api.state().panics_at = Some("DeadlineExceeded".to_owned());
+        bed.start_agent().await;
+        bed.put("p", json!({ "activeDeadlineSeconds": 0 }));
+        eventually("its worker breaks", || broke(&bed) > 0).await;
+        if rest < Duration::from_secs(1) {
+            eventually("another one takes its place", || broke(&bed) > 2).await;
+            continue;
+        }
+        bed.change("p", |object| object["metadata"]["annotations"]["a"] = "b".into());
+        bed.put("q", json!({}));
+        bed.ready("q").await;
+        let files = bed.node.path().join("pods").join(bed.uid("p"));
+        std::fs::create_dir_all(&files).expect("a directory");
+        // Longer than the grace of orphans: a pod without a worker is none.
+        tokio::time::sleep(bed.timing.orphans * 2).await;
+        assert!(files.exists());
+        assert_eq!(broke(&bed), 1, "not sooner, whatever is told of it");
+    }
+}
+
+#[tokio::test]
 async fn an_object_that_comes_late_saves_its_containers() {
     let mut bed = Bed::started().await;
     bed.timing.orphans = Duration::from_secs(3600);

@@ -98,20 +98,20 @@ impl Workers {
         }
     }
 
-    /// The next worker that ended. May be dropped and asked again.
-    pub(super) async fn ended(&mut self) -> PodId {
-        let id = match self.tasks.join_next_with_id().await {
-            Some(Ok((id, ()))) => id,
+    /// The next worker that ended, and whether it broke. May be dropped and asked again.
+    pub(super) async fn ended(&mut self) -> (PodId, bool) {
+        let (id, broke) = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => (id, false),
             Some(Err(panic)) => {
                 error!(%panic, "a pod's worker broke");
-                panic.id()
+                (panic.id(), true)
             }
             None => return std::future::pending().await,
         };
         match self.by_task.remove(&id) {
             Some(pod) => {
                 self.running.remove(&pod.uid);
-                pod
+                (pod, broke)
             }
             None => unreachable!("every worker was entered when it was started"),
         }
