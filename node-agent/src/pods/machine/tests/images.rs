@@ -89,7 +89,7 @@ fn a_pull_under_way_is_given_up_when_the_image_is_corrected() {
     }
     world.pending.clear();
     correct(&mut world);
-    assert_eq!(world.cancelled, [start.clone()]);
+    assert_eq!(world.cancelled, std::slice::from_ref(&start));
     // It failed before it could be given up.
     world.tell(Message::Done(start, Err(Failure::new("ErrImagePull", "manifest not found"))));
     world.settle();
