@@ -13,7 +13,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -79,6 +79,8 @@ struct Shared<K> {
     lists_begun: AtomicU64,
     /// The number of the newest list that is complete.
     lists_done: AtomicU64,
+    /// Whether nobody reads any more; the task may still be about to notice.
+    is_left: AtomicBool,
 }
 
 /// Who is told of changes one by one. Most informers have nobody, and need no memory for it.
@@ -110,6 +112,7 @@ impl<K: Object> Informer<K> {
             revision: AtomicU64::new(0),
             lists_begun: AtomicU64::new(0),
             lists_done: AtomicU64::new(0),
+            is_left: AtomicBool::new(false),
         });
         let following = {
             let shared = shared.clone();
@@ -205,6 +208,7 @@ impl<K: Object> Informer<K> {
 
 impl<K: Object> Drop for Informer<K> {
     fn drop(&mut self) {
+        self.shared.is_left.store(true, Ordering::SeqCst);
         self.task.abort();
     }
 }
@@ -326,6 +330,8 @@ async fn until_expired<K: Object>(
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => reflection.take(event),
+            // The server may end together with the last reader.
+            Err(_) if reflection.shared.is_left.load(Ordering::SeqCst) => return,
             Err(error) => {
                 warn!(kind = std::any::type_name::<K>(), %error, "watch interrupted; trying again");
                 if is_expired(&error) {
