@@ -84,7 +84,7 @@ fn dns_service(facts: &Facts) -> Value {
             "labels": {
                 "k8s-app": "kube-dns",
                 "kubernetes.io/cluster-service": "true",
-                "kubernetes.io/name": "CoreDNS",
+                "kubernetes.io/name": "NodeplaneDNS",
             },
         },
         "spec": {
