@@ -36,11 +36,7 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use nodeplane_api::{
-    kinds::Kind,
-    names,
-    status::FieldErrors,
-};
+use nodeplane_api::{kinds::Kind, names, status::FieldErrors};
 use serde_json::Value;
 
 use self::service::ServiceStrategy;

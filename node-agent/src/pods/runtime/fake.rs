@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use super::{
-    Container, ContainerRuntime, ContainerSpec, ContainerState, Credentials, ExecResult, Exit, Image, LogOptions, Observed, PodId,
-    PodRecord, RuntimeError, RuntimeVersion, Sandbox, SandboxSpec,
+    Container, ContainerRuntime, ContainerSpec, ContainerState, Credentials, ExecResult, Exit, Image, LogOptions,
+    Observed, PodId, PodRecord, RuntimeError, RuntimeVersion, Sandbox, SandboxSpec,
 };
 
 /// What a container that is killed ends with.

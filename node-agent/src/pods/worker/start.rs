@@ -1,11 +1,6 @@
 //! Starts a container (kubelet `startContainer`): image, environment, files, create, start, hook.
 
-use std::{
-    fs, io,
-    net::Ipv4Addr,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-};
+use std::{fs, io, net::Ipv4Addr, os::unix::fs::PermissionsExt, path::Path};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 use tokio_util::sync::CancellationToken;
