@@ -170,11 +170,8 @@ fn an_unknown_namespace_is_named(cluster: &Cluster, ns: &str) -> Result<()> {
 }
 
 fn an_unknown_kind_is_not_found(cluster: &Cluster, _: &str) -> Result<()> {
-    let status = cluster.raw_json("/apis/apps/v1/namespaces/default/gadgets", &[])?;
-    ensure!(
-        status["code"] == 404 && status["message"] == "the server could not find the requested resource",
-        "{status}"
-    );
+    let error = cluster.kubectl(&["get", "--raw", "/apis/apps/v1/namespaces/default/gadgets"])?.failure()?;
+    ensure!(error.contains("(NotFound): the server could not find the requested resource"), "{error}");
     let error = cluster.kubectl(&["get", "gadgets"])?.failure()?;
     ensure!(error.contains("the server doesn't have a resource type \"gadgets\""), "{error}");
     Ok(())

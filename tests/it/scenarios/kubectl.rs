@@ -13,6 +13,7 @@ use super::{hello, objects::CONFIG, pod_names, scenarios, shell_pod};
 scenarios![
     apply_twice_is_unchanged_and_prunes_removed_fields,
     create_makes_objects_without_a_manifest,
+    debug_says_that_it_is_not_served,
     diff_shows_what_apply_would_change,
     dry_run_stores_nothing,
     get_prints_the_columns_of_upstream,
@@ -60,6 +61,14 @@ fn create_makes_objects_without_a_manifest(cluster: &Cluster, ns: &str) -> Resul
     let args = ["create", "-n", ns, "deployment", "Web", "--image=none:1"];
     let refused = cluster.kubectl(&args)?.failure()?;
     ensure!(refused.contains("a lowercase RFC 1123 subdomain"), "{refused}");
+    Ok(())
+}
+
+/// The 404 for a part that is not served once made kubectl crash.
+fn debug_says_that_it_is_not_served(cluster: &Cluster, ns: &str) -> Result<()> {
+    cluster.run(&["run", "-n", ns, "p", "--image=none:1"])?;
+    let error = cluster.kubectl(&["debug", "-n", ns, "p", "--image=none:1"])?.failure()?;
+    ensure!(error.contains("ephemeral containers are disabled for this cluster"), "{error}");
     Ok(())
 }
 
