@@ -1,7 +1,7 @@
 //! Which pod has which address of the node's range. Pure.
 //!
 //! In: what is known to be in use, by link name. Out: free addresses, each given once. An address that was given back
-//! is the last to be given again: somebody may still send to its former owner.
+//! is the last to be given again, as long as the agent runs: somebody may still send to its former owner.
 
 use std::{
     collections::{BTreeMap, HashMap},
