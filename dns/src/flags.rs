@@ -36,7 +36,7 @@ pub(crate) struct Flags {
     /// The range of service addresses, whose reverse zones are the cluster's.
     #[arg(long, value_name = "RANGE", default_value = "10.96.0.0/16")]
     service_cidr: Range,
-    /// The range of pod addresses, whose reverse zones are the cluster's.
+    /// The range of pod addresses: they may ask, and their reverse zones are the cluster's.
     #[arg(long, value_name = "RANGE", default_value = "10.244.0.0/16")]
     pod_cidr: Range,
     /// Who may ask, besides pods and this machine. Repeatable.
