@@ -6,18 +6,15 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use jiff::Timestamp;
-use nodeplane_api::{
-    meta,
-    status::{FieldErrors, Status, go_text},
-};
+use nodeplane_api::status::{FieldErrors, Status, go_text};
 use serde_json::{Value, json};
 
 use super::{
     claims::{Claims, Holder},
-    ranges::{Range, RangeError},
+    ranges::{Naming, Range, RangeError},
     reservation::{Attempt, NotAllocated},
 };
-use crate::store::{Store, StoreError, keys::Keys};
+use crate::store::{Store, keys::Keys};
 
 /// The allocator of ClusterIPs.
 pub(super) struct ClusterIps {
@@ -34,14 +31,18 @@ impl ClusterIps {
         // As many as upstream keeps for requests by hand (KEP-3070).
         let by_hand = if size < 16 { 0 } else { (size / 16).clamp(16, 256) };
         let claims = Claims::new(store, keys, "serviceips");
-        let range = Range::new(claims, first, last, by_hand, |item| Ipv4Addr::from_bits(item).to_string());
+        let naming = Naming {
+            name: |item| Ipv4Addr::from_bits(item).to_string(),
+            held: |service| addresses(service).into_iter().map(str::to_owned).collect(),
+        };
+        let range = Range::new(claims, first, last, by_hand, naming);
         let network = Ipv4Addr::from_bits(network);
         Self { range, cidr: (network, cidr.1) }
     }
 
-    /// The claims on addresses.
-    pub(super) fn claims(&self) -> &Claims {
-        self.range.claims()
+    /// The addresses that are given out.
+    pub(super) fn range(&self) -> &Range {
+        &self.range
     }
 
     /// Gives a Service the address that it asks for, or any, unless `old` has it already. What
@@ -93,41 +94,10 @@ impl ClusterIps {
             Err(error) => Err(NotAllocated::Failed(Status::unavailable(error))),
         }
     }
-
-    /// Gives back the addresses that an attempt took for `service` and `old` does not have.
-    pub(super) async fn give_up(
-        &self,
-        service: &Value,
-        old: Option<&Value>,
-        attempt: &Attempt,
-    ) -> Result<(), StoreError> {
-        for address in only_in(service, old) {
-            self.claims().give_up(address, meta::uid(service), attempt.id()).await?;
-        }
-        Ok(())
-    }
-
-    /// Gives back the addresses that `service` had and `kept`, stored at a revision, has not.
-    pub(super) async fn release(
-        &self,
-        service: &Value,
-        kept: Option<&Value>,
-        stored_at: u64,
-    ) -> Result<(), StoreError> {
-        for address in only_in(service, kept) {
-            self.claims().give_back(address, meta::uid(service), stored_at).await?;
-        }
-        Ok(())
-    }
-}
-
-fn only_in<'a>(service: &'a Value, other: Option<&Value>) -> Vec<&'a str> {
-    let others = other.map(addresses).unwrap_or_default();
-    addresses(service).into_iter().filter(|address| !others.contains(address)).collect()
 }
 
 /// The addresses of a Service; none for headless ones and external names.
-pub(super) fn addresses(service: &Value) -> Vec<&str> {
+fn addresses(service: &Value) -> Vec<&str> {
     let spec = &service["spec"];
     let mut found: Vec<&str> = spec["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if let Some(first) = spec["clusterIP"].as_str()

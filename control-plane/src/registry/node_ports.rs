@@ -7,19 +7,16 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
-use nodeplane_api::{
-    meta,
-    status::{FieldErrors, Status},
-};
+use nodeplane_api::status::{FieldErrors, Status};
 use serde_json::Value;
 
 use super::{
     claims::{Claims, Holder},
     fields::At,
-    ranges::{Range, RangeError},
+    ranges::{Naming, Range, RangeError},
     reservation::{Attempt, NotAllocated},
 };
-use crate::store::{Store, StoreError, keys::Keys};
+use crate::store::{Store, keys::Keys};
 
 /// Upstream's default `--service-node-port-range`.
 const FIRST: u32 = 30_000;
@@ -36,12 +33,16 @@ impl NodePorts {
     /// An allocator over 30000-32767.
     pub(super) fn new(store: Arc<dyn Store>, keys: &Keys) -> Self {
         let claims = Claims::new(store, keys, "servicenodeports");
-        Self { range: Range::new(claims, FIRST, LAST, BY_HAND, |item| item.to_string()) }
+        let naming = Naming {
+            name: |item| item.to_string(),
+            held: |service| ports(service).iter().map(u32::to_string).collect(),
+        };
+        Self { range: Range::new(claims, FIRST, LAST, BY_HAND, naming) }
     }
 
-    /// The claims on ports.
-    pub(super) fn claims(&self) -> &Claims {
-        self.range.claims()
+    /// The ports that are given out.
+    pub(super) fn range(&self) -> &Range {
+        &self.range
     }
 
     /// Gives every port of a Service that needs one a node port, the one it asks for or any. Those
@@ -113,38 +114,10 @@ impl NodePorts {
             }
         }
     }
-
-    /// Gives back the ports that an attempt took for `service` and `old` does not have.
-    pub(super) async fn give_up(
-        &self,
-        service: &Value,
-        old: Option<&Value>,
-        attempt: &Attempt,
-    ) -> Result<(), StoreError> {
-        let has: BTreeSet<u32> = old.map(ports).unwrap_or_default();
-        for port in ports(service).difference(&has) {
-            self.claims().give_up(&port.to_string(), meta::uid(service), attempt.id()).await?;
-        }
-        Ok(())
-    }
-
-    /// Gives back the ports that `service` had and `kept`, stored at a revision, has not.
-    pub(super) async fn release(
-        &self,
-        service: &Value,
-        kept: Option<&Value>,
-        stored_at: u64,
-    ) -> Result<(), StoreError> {
-        let keeps: BTreeSet<u32> = kept.map(ports).unwrap_or_default();
-        for port in ports(service).difference(&keeps) {
-            self.claims().give_back(&port.to_string(), meta::uid(service), stored_at).await?;
-        }
-        Ok(())
-    }
 }
 
 /// The node ports that a Service holds.
-pub(super) fn ports(service: &Value) -> BTreeSet<u32> {
+fn ports(service: &Value) -> BTreeSet<u32> {
     if !may_have_node_ports(service) {
         return BTreeSet::new();
     }

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     claims::{Claims, Holder, Taken},
-    cluster_ips, node_ports,
+    ranges::Range,
 };
 use crate::store::{Store, StoreError, keys::Keys};
 
@@ -38,16 +38,14 @@ impl Repair {
     }
 
     /// Compares all claims with all Services.
-    pub(super) async fn run(&self, ips: &Claims, ports: &Claims, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn run(&self, ips: &Range, ports: &Range, now: Timestamp) -> Result<(), StoreError> {
         // Claims first: a Service stored afterwards has a claim that is too young to be freed.
-        let (ip_claims, port_claims) = (ips.all().await?, ports.all().await?);
+        let (ip_claims, port_claims) = (ips.claims().all().await?, ports.claims().all().await?);
         let services = self.services().await?;
-        let by_ip =
-            wanted(&services, |service| cluster_ips::addresses(service).into_iter().map(str::to_owned).collect());
-        let by_port =
-            wanted(&services, |service| node_ports::ports(service).into_iter().map(|port| port.to_string()).collect());
-        reconcile(ips, ip_claims, &by_ip, now).await?;
-        reconcile(ports, port_claims, &by_port, now).await
+        for (range, claims) in [(ips, ip_claims), (ports, port_claims)] {
+            reconcile(range.claims(), claims, &wanted(&services, range), now).await?;
+        }
+        Ok(())
     }
 
     async fn services(&self) -> Result<Vec<Value>, StoreError> {
@@ -64,12 +62,12 @@ impl Repair {
 }
 
 /// Who should hold what. An item of two Services stays with the older one.
-fn wanted(services: &[Value], items: impl Fn(&Value) -> Vec<String>) -> BTreeMap<String, Holder> {
+fn wanted(services: &[Value], range: &Range) -> BTreeMap<String, Holder> {
     let mut sorted: Vec<&Value> = services.iter().collect();
     sorted.sort_by_key(|service| (meta::text(service, "creationTimestamp"), meta::uid(service)));
     let mut holders: BTreeMap<String, Holder> = BTreeMap::new();
     for service in sorted {
-        for item in items(service) {
+        for item in range.held(service) {
             let holder = Holder::of(service);
             if let Some(first) = holders.get(&item) {
                 tracing::error!(item, first = first.service, second = holder.service, "two Services hold the same");

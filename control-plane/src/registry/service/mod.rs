@@ -42,7 +42,7 @@ impl ServiceStrategy {
 
     /// Brings all claims in line with the stored Services.
     pub(super) async fn repair(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.repair.run(self.cluster_ips.claims(), self.node_ports.claims(), now).await
+        self.repair.run(self.cluster_ips.range(), self.node_ports.range(), now).await
     }
 
     async fn reserve(&self, service: &mut Value, old: Option<&Value>, attempt: &Attempt) -> Result<(), NotAllocated> {
@@ -106,16 +106,16 @@ impl Strategy for ServiceStrategy {
 
     async fn give_up(&self, service: &Value, old: Option<&Value>, attempt: &Attempt) {
         let outcomes = [
-            self.cluster_ips.give_up(service, old, attempt).await,
-            self.node_ports.give_up(service, old, attempt).await,
+            self.cluster_ips.range().give_up(service, old, attempt).await,
+            self.node_ports.range().give_up(service, old, attempt).await,
         ];
         outcomes.into_iter().for_each(leave_to_repair);
     }
 
     async fn release(&self, service: &Value, kept: Option<&Value>, stored_at: u64) {
         let outcomes = [
-            self.cluster_ips.release(service, kept, stored_at).await,
-            self.node_ports.release(service, kept, stored_at).await,
+            self.cluster_ips.range().release(service, kept, stored_at).await,
+            self.node_ports.range().release(service, kept, stored_at).await,
         ];
         outcomes.into_iter().for_each(leave_to_repair);
     }
