@@ -37,6 +37,16 @@ pub struct Config {
     pub workers: usize,
 }
 
+/// What must not be asked, because it would be us again.
+#[derive(Clone, Debug, Default)]
+pub struct Ourselves {
+    /// Where we listen.
+    pub listen: Vec<SocketAddr>,
+    /// The cluster's ranges; a node whose `resolv.conf` names the cluster's DNS service would ask
+    /// in a circle.
+    pub ranges: Vec<Range>,
+}
+
 /// Who is asked about names that are not the cluster's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upstreams {
@@ -96,6 +106,13 @@ impl Default for Config {
     }
 }
 
+impl Ourselves {
+    /// Whether this server is one of us.
+    pub fn are(&self, server: &SocketAddr) -> bool {
+        self.listen.contains(server) || self.ranges.iter().any(|range| range.contains(server.ip()))
+    }
+}
+
 impl Config {
     /// The zone's settings, after a check of everything.
     pub fn settings(&self) -> Result<Arc<Settings>, ConfigError> {
@@ -105,8 +122,10 @@ impl Config {
         if let Some(wildcard) = self.listen.iter().find(|address| address.ip().is_unspecified()) {
             return Err(ConfigError::Wildcard(*wildcard));
         }
+        // Port 0 is none yet, so no server has it.
+        let ourselves = self.ourselves(&self.listen);
         if let Upstreams::List(list) = &self.upstreams
-            && let Some(circle) = list.iter().find(|server| self.is_circle(server))
+            && let Some(circle) = list.iter().find(|server| ourselves.are(server))
         {
             return Err(ConfigError::Circle(*circle));
         }
@@ -125,9 +144,9 @@ impl Config {
         }))
     }
 
-    /// Port 0 is none yet, so no server has it.
-    fn is_circle(&self, server: &SocketAddr) -> bool {
-        self.listen.contains(server) || self.reverse_zones.iter().any(|range| range.contains(server.ip()))
+    /// What must not be asked by a server that listens there.
+    pub fn ourselves(&self, listen: &[SocketAddr]) -> Ourselves {
+        Ourselves { listen: listen.to_vec(), ranges: self.reverse_zones.clone() }
     }
 
     fn domain(&self) -> Result<Name, ConfigError> {

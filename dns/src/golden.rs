@@ -9,13 +9,19 @@ use hickory_proto::{
     rr::{DNSClass, Name, Record},
 };
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+use nodeplane_api::meta::Key;
+use nodeplane_client::services::service_of;
 use serde::Deserialize;
 use serde_yaml::Value;
 
 use crate::{
     config::{Config, PodNames},
     observe::{service_facts, slice_facts},
-    zone::{Settings, Zone, facts::Snapshot},
+    zone::{
+        Settings, Zone,
+        facts::{ServiceFacts, SliceFacts},
+        snapshot::Snapshot,
+    },
 };
 
 /// The SOA serial of golden zones.
@@ -105,8 +111,8 @@ impl Golden {
         for object in &self.objects {
             match object["kind"].as_str().unwrap() {
                 "Namespace" => snapshot.namespaces.push(object["metadata"]["name"].as_str().unwrap().to_owned()),
-                "Service" => snapshot.services.extend(service_facts(&typed::<Service>(object))),
-                "EndpointSlice" => snapshot.slices.extend(slice_facts(&typed::<EndpointSlice>(object))),
+                "Service" => snapshot.services.extend(service_in(&typed(object))),
+                "EndpointSlice" => snapshot.slices.extend(slice_in(&typed(object))),
                 kind => panic!("{}: what is a {kind}?", self.file),
             }
         }
@@ -137,6 +143,16 @@ impl Question {
         };
         vec![format!("{owner} SOA")]
     }
+}
+
+/// A Service as a snapshot has it.
+pub(crate) fn service_in(service: &Service) -> Option<(Key, ServiceFacts)> {
+    Some((Key::of(service), service_facts(service)?))
+}
+
+/// An EndpointSlice as a snapshot has it.
+pub(crate) fn slice_in(slice: &EndpointSlice) -> Option<(Key, SliceFacts)> {
+    Some((service_of(slice)?, slice_facts(slice)?))
 }
 
 /// A question in the form `name type`.

@@ -16,10 +16,7 @@ use tracing::info;
 
 use crate::{
     config::{Config, ConfigError},
-    forward::{
-        Forwarder,
-        upstreams::{Ourselves, Servers},
-    },
+    forward::{Forwarder, upstreams::Servers},
     observe::{Observer, Published, Sources},
     server::{
         self,
@@ -64,8 +61,7 @@ impl Dns {
     pub fn start_with(config: &Config, sources: Sources) -> Result<Self, StartError> {
         let settings = config.settings()?;
         let (sockets, addresses) = sockets::bind(&config.listen, config.workers)?;
-        let ourselves = Ourselves { listen: addresses.clone(), ranges: config.reverse_zones.clone() };
-        let forwarder = Forwarder::new(Servers::new(&config.upstreams, ourselves));
+        let forwarder = Forwarder::new(Servers::new(&config.upstreams, config.ourselves(&addresses)));
         let observer = Observer::new(sources, settings);
         let (zone, synced) = (observer.zone(), observer.synced());
         let clients = Clients::new(config.clients.clone(), addresses.iter().map(SocketAddr::ip).collect());

@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::golden::{Golden, lines, owners, query};
+use crate::{
+    golden::{Golden, lines, owners, query},
+    zone::snapshot::Snapshot,
+};
 
 #[test]
 fn golden_questions_have_golden_answers() {
@@ -41,12 +44,12 @@ fn a_denial_says_for_how_long() {
 
 #[test]
 fn a_long_chain_of_aliases_ends() {
-    use crate::zone::facts::{ServiceFacts, ServiceKind, Snapshot};
-    let alias = |number: usize| ServiceFacts {
-        namespace: "shop".to_owned(),
-        name: format!("alias-{number}"),
-        kind: ServiceKind::ExternalName(format!("alias-{}.shop.svc.cluster.local", number + 1)),
-        ports: Vec::new(),
+    use nodeplane_api::meta::Key;
+
+    use crate::zone::facts::{ServiceFacts, ServiceKind};
+    let alias = |number: usize| {
+        let kind = ServiceKind::ExternalName(format!("alias-{}.shop.svc.cluster.local", number + 1));
+        (Key::new("shop", format!("alias-{number}")), ServiceFacts { kind, ports: Vec::new() })
     };
     let snapshot = Snapshot { services: (0..50).map(alias).collect(), ..Snapshot::default() };
     let zone = Zone::build(Golden::of("services").settings(), &snapshot, 1, true);
@@ -61,7 +64,7 @@ fn a_name_under_another_cluster_domain_is_not_ours() {
         cluster_domain: "Prod.Example.ORG".to_owned(),
         ..crate::Config::default()
     };
-    let zone = Zone::build(config.settings().unwrap(), &crate::zone::facts::Snapshot::default(), 1, true);
+    let zone = Zone::build(config.settings().unwrap(), &Snapshot::default(), 1, true);
     assert_eq!(answer(&zone, &query("web.shop.svc.cluster.local A")), Verdict::Forward);
     assert_eq!(answer(&zone, &query("prod.example.org.evil.org A")), Verdict::Forward);
     assert!(matches!(answer(&zone, &query("web.shop.svc.PROD.example.org A")), Verdict::Reply { .. }));

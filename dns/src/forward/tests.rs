@@ -7,11 +7,10 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::{
     fake::{Upstream, Via, a, response, soa},
-    upstreams::Ourselves,
     *,
 };
 use crate::{
-    config::Upstreams,
+    config::{Ourselves, Upstreams},
     golden::{lines, query},
 };
 

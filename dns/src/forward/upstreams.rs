@@ -17,7 +17,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tracing::{info, warn};
 
-use crate::{config::Upstreams, zone::range::Range};
+use crate::config::{Ourselves, Upstreams};
 
 /// The port of DNS.
 const PORT: u16 = 53;
@@ -33,22 +33,6 @@ pub struct Servers {
     preferred: AtomicUsize,
     file: Option<File>,
     ourselves: Ourselves,
-}
-
-/// What must not be asked, because it would be us again.
-#[derive(Clone, Debug, Default)]
-pub struct Ourselves {
-    /// Where we listen.
-    pub listen: Vec<SocketAddr>,
-    /// The cluster's ranges; a node whose `resolv.conf` names the cluster's DNS service would ask
-    /// in a circle.
-    pub ranges: Vec<Range>,
-}
-
-impl Ourselves {
-    fn are(&self, server: &SocketAddr) -> bool {
-        self.listen.contains(server) || self.ranges.iter().any(|range| range.contains(server.ip()))
-    }
 }
 
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     discovery::v1::{Endpoint, EndpointPort, EndpointSlice},
 };
 
-use nodeplane_client::services::service_of;
+use nodeplane_client::services::SERVICE_NAME;
 
 use crate::zone::facts::{EndpointFacts, Port, Protocol, ServiceFacts, ServiceKind, SliceFacts};
 
@@ -20,26 +20,19 @@ pub fn service_facts(service: &Service) -> Option<ServiceFacts> {
     } else {
         cluster_kind(spec.cluster_ip.as_deref(), spec.cluster_ips.as_deref().unwrap_or_default())?
     };
-    Some(ServiceFacts {
-        namespace: service.metadata.namespace.clone()?,
-        name: service.metadata.name.clone()?,
-        kind,
-        ports: spec.ports.iter().flatten().filter_map(service_port).collect(),
-    })
+    Some(ServiceFacts { kind, ports: spec.ports.iter().flatten().filter_map(service_port).collect() })
 }
 
 /// What DNS knows of an EndpointSlice; nothing if it belongs to no service or holds no addresses.
 /// Ready means `conditions.ready`, where absent is yes; publishNotReadyAddresses and terminating
 /// pods are decided by whoever wrote the slice.
 pub fn slice_facts(slice: &EndpointSlice) -> Option<SliceFacts> {
-    if slice.address_type == "FQDN" {
+    if slice.address_type == "FQDN" || !slice.metadata.labels.as_ref()?.contains_key(SERVICE_NAME) {
         return None;
     }
     let ready =
         |endpoint: &&Endpoint| endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true);
     Some(SliceFacts {
-        namespace: slice.metadata.namespace.clone()?,
-        service: service_of(slice)?.name,
         ports: slice.ports.iter().flatten().filter_map(endpoint_port).collect(),
         endpoints: slice.endpoints.iter().filter(ready).map(endpoint_facts).collect(),
     })

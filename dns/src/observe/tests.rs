@@ -11,8 +11,8 @@ use super::{
 use crate::{
     answer::{Verdict, answer},
     config::Config,
-    golden::query,
-    zone::facts::Snapshot,
+    golden::{query, service_in, slice_in},
+    zone::snapshot::Snapshot,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -215,10 +215,10 @@ fn rebuilt(fake: &Fake, serial: u32) -> Zone {
     let snapshot = Snapshot {
         namespaces: objects("Namespace").map(|object| object["metadata"]["name"].as_str().unwrap().into()).collect(),
         services: objects("Service")
-            .filter_map(|object| service_facts(&serde_json::from_value(object).unwrap()))
+            .filter_map(|object| service_in(&serde_json::from_value(object).unwrap()))
             .collect(),
         slices: objects("EndpointSlice")
-            .filter_map(|object| slice_facts(&serde_json::from_value(object).unwrap()))
+            .filter_map(|object| slice_in(&serde_json::from_value(object).unwrap()))
             .collect(),
     };
     Zone::build(settings(), &snapshot, serial, true)

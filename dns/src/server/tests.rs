@@ -4,6 +4,7 @@ mod tcp;
 use std::net::SocketAddr;
 
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
+use nodeplane_api::meta::Key;
 use tokio::{
     net::{TcpStream, UdpSocket},
     time::timeout,
@@ -12,16 +13,17 @@ use tokio_util::sync::DropGuard;
 
 use super::{clients::Clients, *};
 use crate::{
-    config::Upstreams,
+    config::{Ourselves, Upstreams},
     forward::{
         Forwarder,
         fake::{Upstream, a, read_framed, response, write_framed},
-        upstreams::{Ourselves, Servers},
+        upstreams::Servers,
     },
     golden::{Golden, Question, lines, owners, query},
     zone::{
         Zone,
-        facts::{EndpointFacts, Port, Protocol, ServiceFacts, ServiceKind, SliceFacts, Snapshot},
+        facts::{EndpointFacts, Port, Protocol, ServiceFacts, ServiceKind, SliceFacts},
+        snapshot::Snapshot,
     },
 };
 
@@ -203,20 +205,14 @@ async fn without_a_name_server_other_names_fail() {
 
 /// A headless service whose answer is larger than any UDP packet.
 fn large() -> Zone {
-    let service = ServiceFacts {
-        namespace: "shop".to_owned(),
-        name: "db".to_owned(),
-        kind: ServiceKind::Headless,
-        ports: Vec::new(),
-    };
+    let db = || Key::new("shop", "db");
+    let service = ServiceFacts { kind: ServiceKind::Headless, ports: Vec::new() };
     let endpoint = |number: u8| EndpointFacts { addresses: vec![[10, 244, 0, number].into()], hostname: None };
     let slice = SliceFacts {
-        namespace: "shop".to_owned(),
-        service: "db".to_owned(),
         ports: vec![Port { name: "sql".into(), protocol: Protocol::Tcp, number: 5432 }],
         endpoints: (0..200).map(endpoint).collect(),
     };
-    let snapshot = Snapshot { services: vec![service], slices: vec![slice], ..Snapshot::default() };
+    let snapshot = Snapshot { services: vec![(db(), service)], slices: vec![(db(), slice)], ..Snapshot::default() };
     Zone::build(Golden::of("services").settings(), &snapshot, 1, true)
 }
 

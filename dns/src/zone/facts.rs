@@ -1,27 +1,12 @@
 //! What DNS needs to know of the cluster, validated and without any Kubernetes type.
 //!
-//! Made by [`crate::observe`], consumed by [`super::Zone::build`] and [`super::Entry::new`].
+//! Made by [`crate::observe`], consumed by [`super::Entry::new`].
 
 use std::net::IpAddr;
-
-/// The cluster as of one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The names of the namespaces.
-    pub namespaces: Vec<String>,
-    /// The services that have names.
-    pub services: Vec<ServiceFacts>,
-    /// The endpoints of the services.
-    pub slices: Vec<SliceFacts>,
-}
 
 /// One Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceFacts {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
     /// How it is reached.
     pub kind: ServiceKind,
     /// Its ports, named or not.
@@ -64,10 +49,6 @@ pub enum Protocol {
 /// One EndpointSlice: ready endpoints that share their ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SliceFacts {
-    /// Its namespace.
-    pub namespace: String,
-    /// The name of its service.
-    pub service: String,
     /// The ports of every endpoint in it.
     pub ports: Vec<Port>,
     /// The endpoints that are ready.

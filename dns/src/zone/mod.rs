@@ -1,17 +1,19 @@
 //! The zone: everything the cluster's names say, as of one moment.
 //!
-//! In: facts (a [`Snapshot`], or one service's [`Entry`] after a change). Out: an immutable
-//! picture that [`crate::answer`] reads. Cloning a zone is cheap, because the maps share what
-//! did not change; that makes a change cost the same for ten services and for ten thousand.
+//! In: one service's [`Entry`] at a time, and the namespaces. Out: an immutable picture that
+//! [`crate::answer`] reads. Cloning a zone is cheap, because the maps share what did not change;
+//! that makes a change cost the same for ten services and for ten thousand.
 //! Never does I/O, never looks at a clock: the serial is a parameter.
 
 pub mod entry;
 pub mod facts;
 pub mod range;
 mod shards;
+#[cfg(test)]
+pub(crate) mod snapshot;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     net::IpAddr,
     sync::Arc,
 };
@@ -19,12 +21,7 @@ use std::{
 use hickory_proto::rr::Name;
 
 pub use self::entry::Entry;
-use self::{
-    entry::Body,
-    facts::{SliceFacts, Snapshot},
-    range::Range,
-    shards::Shards,
-};
+use self::{entry::Body, range::Range, shards::Shards};
 use crate::config::PodNames;
 
 /// What does not change while the server runs.
@@ -79,24 +76,6 @@ impl Zone {
             serial: 0,
             synced: false,
         }
-    }
-
-    /// The zone of a whole snapshot. `serial` is the SOA serial, by convention the Unix time of
-    /// the change; `synced` says whether the snapshot is complete.
-    pub fn build(settings: Arc<Settings>, snapshot: &Snapshot, serial: u32, synced: bool) -> Self {
-        let mut slices: BTreeMap<(&str, &str), Vec<&SliceFacts>> = BTreeMap::new();
-        for slice in &snapshot.slices {
-            slices.entry((&slice.namespace, &slice.service)).or_default().push(slice);
-        }
-        let mut zone = Self::empty(settings);
-        zone.set_namespaces(snapshot.namespaces.iter().map(String::as_str));
-        for service in &snapshot.services {
-            let own = slices.get(&(service.namespace.as_str(), service.name.as_str()));
-            let entry = Entry::new(service, own.into_iter().flatten().copied());
-            zone.put(&service.namespace, &service.name, entry);
-        }
-        zone.mark(serial, synced);
-        zone
     }
 
     /// Replaces what is known of one service; `None` forgets it.

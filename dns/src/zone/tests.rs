@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
+
 use hickory_proto::op::Query;
+use nodeplane_api::meta::Key;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    facts::{EndpointFacts, Port, Protocol, ServiceFacts, ServiceKind},
+    facts::{EndpointFacts, Port, Protocol, ServiceFacts, ServiceKind, SliceFacts},
+    snapshot::Snapshot,
     *,
 };
 use crate::{
@@ -44,42 +48,30 @@ fn kind() -> impl Strategy<Value = ServiceKind> {
     ]
 }
 
-fn service() -> impl Strategy<Value = ServiceFacts> {
-    (select(&NAMESPACES[..]), select(&SERVICES[..]), kind(), vec(port(), 0..3)).prop_map(
-        |(namespace, name, kind, ports)| ServiceFacts {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            kind,
-            ports,
-        },
-    )
+fn key() -> impl Strategy<Value = Key> {
+    (select(&NAMESPACES[..]), select(&SERVICES[..])).prop_map(|(namespace, name)| Key::new(namespace, name))
 }
 
-fn slice() -> impl Strategy<Value = SliceFacts> {
+fn service() -> impl Strategy<Value = (Key, ServiceFacts)> {
+    (key(), kind(), vec(port(), 0..3)).prop_map(|(key, kind, ports)| (key, ServiceFacts { kind, ports }))
+}
+
+fn slice() -> impl Strategy<Value = (Key, SliceFacts)> {
     let endpoint = (vec(0..6u8, 1..3), proptest::option::of(select(&HOSTNAMES[..]))).prop_map(|(numbers, hostname)| {
         EndpointFacts { addresses: numbers.into_iter().map(address).collect(), hostname: hostname.map(str::to_owned) }
     });
-    (select(&NAMESPACES[..]), select(&SERVICES[..]), vec(port(), 0..3), vec(endpoint, 0..4)).prop_map(
-        |(namespace, service, ports, endpoints)| SliceFacts {
-            namespace: namespace.to_owned(),
-            service: service.to_owned(),
-            ports,
-            endpoints,
-        },
-    )
+    (key(), vec(port(), 0..3), vec(endpoint, 0..4))
+        .prop_map(|(service, ports, endpoints)| (service, SliceFacts { ports, endpoints }))
 }
 
 /// Facts as a cluster has them: no service twice.
 fn snapshot() -> impl Strategy<Value = Snapshot> {
     (vec(select(&NAMESPACES[..]), 0..3), vec(service(), 0..6), vec(slice(), 0..6)).prop_map(
         |(namespaces, services, slices)| {
-            let unique: BTreeMap<_, _> = services
-                .into_iter()
-                .map(|service| ((service.namespace.clone(), service.name.clone()), service))
-                .collect();
+            let unique: BTreeMap<_, _> = services.into_iter().collect();
             Snapshot {
                 namespaces: namespaces.into_iter().map(str::to_owned).collect(),
-                services: unique.into_values().collect(),
+                services: unique.into_iter().collect(),
                 slices,
             }
         },
@@ -111,11 +103,10 @@ fn answers(zone: &Zone) -> Vec<Verdict> {
 /// Puts the services of `new` into `zone`, as after a change of each of them.
 fn update(zone: &mut Zone, old: &Snapshot, new: &Snapshot) {
     zone.set_namespaces(new.namespaces.iter().map(String::as_str));
-    let key = |service: &ServiceFacts| (service.namespace.clone(), service.name.clone());
-    for (namespace, name) in old.services.iter().chain(&new.services).map(key).collect::<BTreeSet<_>>() {
-        let service = new.services.iter().find(|service| service.namespace == namespace && service.name == name);
-        let slices = || new.slices.iter().filter(|slice| slice.namespace == namespace && slice.service == name);
-        zone.put(&namespace, &name, service.and_then(|service| Entry::new(service, slices())));
+    for key in old.services.iter().chain(&new.services).map(|(key, _)| key).collect::<BTreeSet<_>>() {
+        let service = new.services.iter().find(|(other, _)| other == key);
+        let slices = || new.slices.iter().filter(|(service, _)| service == key).map(|(_, slice)| slice);
+        zone.put(&key.namespace, &key.name, service.and_then(|(_, service)| Entry::new(service, slices())));
     }
 }
 
@@ -130,7 +121,7 @@ proptest! {
         shuffled.namespaces.shuffle(&mut random);
         shuffled.services.shuffle(&mut random);
         shuffled.slices.shuffle(&mut random);
-        for slice in &mut shuffled.slices {
+        for (_, slice) in &mut shuffled.slices {
             slice.ports.shuffle(&mut random);
             slice.endpoints.shuffle(&mut random);
         }
@@ -177,12 +168,7 @@ proptest! {
 
 #[test]
 fn an_external_name_that_is_no_name_has_none() {
-    let service = |target: &str| ServiceFacts {
-        namespace: "shop".to_owned(),
-        name: "out".to_owned(),
-        kind: ServiceKind::ExternalName(target.to_owned()),
-        ports: Vec::new(),
-    };
+    let service = |target: &str| ServiceFacts { kind: ServiceKind::ExternalName(target.to_owned()), ports: Vec::new() };
     for wrong in ["", ".", "10.0.0.1", "fd00::1", "a..b", &"x".repeat(64)] {
         assert_eq!(Entry::new(&service(wrong), [].iter()), None, "{wrong:?}");
     }
@@ -191,12 +177,7 @@ fn an_external_name_that_is_no_name_has_none() {
 
 #[test]
 fn a_hostname_that_is_no_label_is_as_none() {
-    let facts = ServiceFacts {
-        namespace: "shop".to_owned(),
-        name: "db".to_owned(),
-        kind: ServiceKind::Headless,
-        ports: Vec::new(),
-    };
+    let facts = ServiceFacts { kind: ServiceKind::Headless, ports: Vec::new() };
     let endpoint = |hostname: &str| EndpointFacts { addresses: vec![address(7)], hostname: Some(hostname.to_owned()) };
     let label = |hostname: &str| {
         let slice = SliceFacts { endpoints: vec![endpoint(hostname)], ..SliceFacts::default() };
