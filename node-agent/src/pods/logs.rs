@@ -69,7 +69,7 @@ pub(super) async fn read(
     let name = choose::name(pod, container)?;
     let observed = runtime.observe(pod.uid()).await;
     let observed = observed.map_err(|error| LogError { code: 500, message: error.to_string() })?;
-    let id = choose::container(pod, &observed, name, request.previous)?;
+    let container = choose::container(pod, &observed, name, request.previous)?;
     let LogRequest { follow, previous: _, tail, since, timestamps, limit_bytes } = *request;
     let options = LogOptions {
         follow,
@@ -77,8 +77,9 @@ pub(super) async fn read(
         tail,
         // Without them lines cannot be told by their time.
         timestamps: timestamps || since.is_some(),
+        tty: container.tty,
     };
-    let log = runtime.logs(id, &options);
+    let log = runtime.logs(&container.id, &options);
     let log = match since {
         Some(since) => filter(log, Lines::new(since, timestamps)),
         None => log,

@@ -229,11 +229,12 @@ async fn logs_are_read_in_parts() {
     let id = run(&runtime, &pod, &sandbox, &terminal).await;
     // An engine that closes a log may forget what it read last to a follower.
     end_of(&machine, &runtime, &pod, "tty").await;
-    assert_eq!(log(&runtime, &id, &LogOptions::default()).await, "raw\r\n");
+    let of_terminal = LogOptions { tty: true, ..LogOptions::default() };
+    assert_eq!(log(&runtime, &id, &of_terminal).await, "raw\r\n");
     let odd = ContainerSpec { tty: true, ..shell("odd", "echo -en '\\001\\000\\000\\000\\377\\377\\377\\377 no end'") };
     let id = run(&runtime, &pod, &sandbox, &odd).await;
     end_of(&machine, &runtime, &pod, "odd").await;
-    let pieces: Vec<_> = runtime.logs(&id, &LogOptions::default()).try_collect().await.expect("a log");
+    let pieces: Vec<_> = runtime.logs(&id, &of_terminal).try_collect().await.expect("a log");
     let odd = pieces.concat();
     assert!(odd.starts_with(&[1, 0, 0, 0]) && odd.ends_with(b" no end"), "{odd:?}");
     let missing = runtime.logs("none", &LogOptions::default()).try_next().await;

@@ -32,13 +32,13 @@ fn must_choose(pod: &str, apps: &[&str], inits: &[&str]) -> String {
     text
 }
 
-/// The id of the container with the log.
+/// The container with the log.
 pub(super) fn container<'a>(
     pod: &Pod,
     observed: &'a Observed,
     name: &str,
     previous: bool,
-) -> Result<&'a str, LogError> {
+) -> Result<&'a Container, LogError> {
     let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
     let mut begun = observed
         .containers
@@ -49,13 +49,13 @@ pub(super) fn container<'a>(
         // A container that waits for its next start has ended itself.
         let current = begun.next().filter(|latest| waiting.is_some() && ended(latest));
         let found = current.or_else(|| begun.find(|container| ended(container)));
-        return found.map(|container| container.id.as_str()).ok_or_else(|| {
+        return found.ok_or_else(|| {
             let message = format!("previous terminated container \"{name}\" in pod \"{pod_name}\" not found");
             LogError::bad_request(message)
         });
     }
     if let Some(container) = begun.next() {
-        return Ok(&container.id);
+        return Ok(container);
     }
     let why = match waiting.unwrap_or("ContainerCreating") {
         "ErrImagePull" => "image can't be pulled",

@@ -56,7 +56,8 @@ fn chosen(status: Value, states: Vec<ContainerState>, previous: bool) -> Result<
     let containers =
         states.into_iter().zip(ids).zip([2, 1, 0]).map(|((state, id), attempt)| container(id, attempt, state));
     let observed = Observed { sandboxes: Vec::new(), containers: containers.collect() };
-    choose::container(&pod_with(status), &observed, "app", previous).map(str::to_owned).map_err(|error| {
+    let chosen = choose::container(&pod_with(status), &observed, "app", previous);
+    chosen.map(|container| container.id.clone()).map_err(|error| {
         assert_eq!(error.code, 400);
         error.message
     })
@@ -137,10 +138,12 @@ async fn a_log_comes_from_the_runtime() {
     let node = fixtures::FakeNode::new();
     let pod = pod_with(json!({ "running": {} }));
     node.runtime.state().logs.insert("app".to_owned(), "one\ntwo\nthree\n".to_owned());
-    let made = (pod.id(), container("x", 0, running()), ContainerSpec::default());
-    node.runtime.state().containers.insert("x".to_owned(), made);
     let request = LogRequest { tail: Some(2), ..LogRequest::default() };
-    let log = super::read(&node.runtime, &pod, "", &request).await.expect("a log");
-    let all: Vec<_> = log.try_collect().await.expect("a log");
-    assert_eq!(String::from_utf8_lossy(&all.concat()), "two\nthree\n");
+    for tty in [false, true] {
+        let made = (pod.id(), Container { tty, ..container("x", 0, running()) }, ContainerSpec::default());
+        node.runtime.state().containers.insert("x".to_owned(), made);
+        let log = super::read(&node.runtime, &pod, "", &request).await.expect("a log");
+        let all: Vec<_> = log.try_collect().await.expect("a log");
+        assert_eq!(String::from_utf8_lossy(&all.concat()), "two\nthree\n");
+    }
 }

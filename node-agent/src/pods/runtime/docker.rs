@@ -210,8 +210,7 @@ impl ContainerRuntime for DockerRuntime {
         // A follower may wait for ever for the next line.
         let docker = self.docker.clone().with_timeout(Duration::from_secs(u64::from(u32::MAX)));
         let read = async move {
-            let found = docker.inspect_container(&id, None).await.map_err(failure)?;
-            if found.config.and_then(|config| config.tty) == Some(true) {
+            if options.tty {
                 return raw::logs(&host, &docker.client_version().to_string(), &id, &options).await;
             }
             let pieces = docker.logs(&id, Some(log_options(&options)));

@@ -319,6 +319,11 @@ impl ContainerRuntime for FakeRuntime {
 
     fn logs(&self, id: &str, options: &LogOptions) -> BoxStream<'static, Result<Bytes, RuntimeError>> {
         let state = self.state();
+        let written_by = state.containers.get(id).map(|(_, container, _)| container.tty);
+        if written_by.is_some_and(|tty| tty != options.tty) {
+            let wrong = RuntimeError::Refused("a terminal's log is read as one, and no other".to_owned());
+            return stream::iter([Err(wrong)]).boxed();
+        }
         let text = state.logs.get(&state.name(id)).cloned().unwrap_or_default();
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let tail = options.tail.and_then(|tail| usize::try_from(tail).ok()).unwrap_or(lines.len());

@@ -308,6 +308,8 @@ pub struct LogOptions {
     pub tail: Option<u64>,
     /// Each line begins with its time, RFC 3339 with nanoseconds.
     pub timestamps: bool,
+    /// See [`Container::tty`]: the log is read as it was written.
+    pub tty: bool,
 }
 
 /// What a command in a container came to.

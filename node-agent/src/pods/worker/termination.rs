@@ -49,7 +49,7 @@ impl Messages {
                 None => {
                     let mut message = read(&paths.termination_message(&container.name, container.attempt));
                     if message.is_empty() && exit.code != 0 && falls_back_to_logs(pod, &container.name) {
-                        message = last_lines(runtime, &container.id).await;
+                        message = last_lines(runtime, &container.id, container.tty).await;
                     }
                     if pod.is_some() {
                         self.held().insert(container.id.clone(), message.clone());
@@ -84,8 +84,8 @@ fn read(path: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-async fn last_lines(runtime: &dyn ContainerRuntime, id: &str) -> String {
-    let options = LogOptions { tail: Some(LOG_LINES), ..LogOptions::default() };
+async fn last_lines(runtime: &dyn ContainerRuntime, id: &str, tty: bool) -> String {
+    let options = LogOptions { tail: Some(LOG_LINES), tty, ..LogOptions::default() };
     let pieces: Vec<_> = runtime.logs(id, &options).try_collect().await.unwrap_or_default();
     let all = pieces.concat();
     String::from_utf8_lossy(&all[all.len().saturating_sub(LOG_BYTES)..]).into_owned()

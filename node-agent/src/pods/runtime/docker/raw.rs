@@ -86,7 +86,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn query(options: &LogOptions) -> String {
-    let LogOptions { follow, since, tail, timestamps } = options;
+    let LogOptions { follow, since, tail, timestamps, tty: _ } = options;
     let tail = tail.map_or_else(|| "all".to_owned(), |tail| tail.to_string());
     let since = since.map_or(0, jiff::Timestamp::as_second);
     format!("stdout=true&stderr=true&follow={follow}&since={since}&tail={tail}&timestamps={timestamps}")

@@ -84,7 +84,7 @@ async fn a_pull_that_fails_on_its_way_says_why() {
 #[test]
 fn what_is_wanted_is_asked_for() {
     let since = "2024-01-01T00:00:00.5Z".parse().ok();
-    let options = LogOptions { follow: true, since, tail: Some(3), timestamps: true };
+    let options = LogOptions { follow: true, since, tail: Some(3), timestamps: true, tty: true };
     assert_eq!(query(&options), "stdout=true&stderr=true&follow=true&since=1704067200&tail=3&timestamps=true");
     let plain = "stdout=true&stderr=true&follow=false&since=0&tail=all&timestamps=false";
     assert_eq!(query(&LogOptions::default()), plain);
