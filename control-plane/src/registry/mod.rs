@@ -3,33 +3,17 @@
 //! The write engine calls a [`Strategy`] at fixed points; a kind with nothing special has none.
 
 pub mod admission;
+mod apps;
 #[cfg(test)]
 mod cases;
-mod claims;
-mod cluster_ips;
-mod config_map;
-mod deployment;
-mod endpoints;
+mod coordination;
+mod core;
 pub mod engine;
-mod event;
 mod fields;
-mod lease;
 pub mod metadata;
-mod namespace;
-mod node;
-mod node_ports;
 pub mod objects;
-mod pod;
 mod pod_template;
-mod ranges;
-mod repair;
-mod replica_set;
 pub mod reservation;
-mod secret;
-mod service;
-mod service_account;
-#[cfg(test)]
-mod tests;
 mod workload;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
@@ -39,7 +23,7 @@ use jiff::Timestamp;
 use nodeplane_api::{kinds::Kind, names, status::FieldErrors};
 use serde_json::Value;
 
-use self::service::ServiceStrategy;
+use self::core::ServiceStrategy;
 use crate::store::{Store, StoreError, keys::Keys};
 
 pub use metadata::{validate_meta, validate_meta_update};
@@ -72,20 +56,12 @@ impl Registry {
     /// What differs for this kind.
     pub fn strategy(&self, kind: &Kind) -> &dyn Strategy {
         match (kind.group, kind.kind) {
-            ("", "ConfigMap") => &config_map::ConfigMapStrategy,
-            ("", "Endpoints") => &endpoints::EndpointsStrategy,
-            ("", "Event") => &event::EventStrategy,
-            ("", "Namespace") => &namespace::NamespaceStrategy,
-            ("", "Node") => &node::NodeStrategy,
-            ("", "Pod") => &pod::PodStrategy,
-            ("", "Secret") => &secret::SecretStrategy,
             ("", "Service") => &self.service,
-            ("", "ServiceAccount") => &service_account::ServiceAccountStrategy,
-            ("apps", "Deployment") => &deployment::DeploymentStrategy,
-            ("apps", "ReplicaSet") => &replica_set::ReplicaSetStrategy,
-            ("coordination.k8s.io", "Lease") => &lease::LeaseStrategy,
-            ("discovery.k8s.io", "EndpointSlice") => &endpoints::EndpointSliceStrategy,
-            _ => &Plain,
+            ("", name) => core::strategy(name),
+            ("apps", name) => apps::strategy(name),
+            ("coordination.k8s.io", "Lease") => &coordination::LeaseStrategy,
+            ("discovery.k8s.io", "EndpointSlice") => &core::EndpointSliceStrategy,
+            _ => plain(),
         }
     }
 
@@ -247,6 +223,11 @@ impl NameRule {
 pub struct Plain;
 
 impl Strategy for Plain {}
+
+/// What differs for a kind with nothing special: nothing.
+fn plain() -> &'static dyn Strategy {
+    &Plain
+}
 
 /// Removes `.status`.
 pub fn clear_status(object: &mut Value) {

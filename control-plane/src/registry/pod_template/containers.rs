@@ -11,7 +11,7 @@ use super::{
     spec::{Seen, check_security, one_of, refuse_all},
     volumes::{Volumes, check_mounts},
 };
-use crate::registry::{fields::At, service::check_protocol};
+use crate::registry::{core::check_protocol, fields::At};
 
 const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 const MESSAGE_POLICIES: [&str; 2] = ["File", "FallbackToLogsOnError"];

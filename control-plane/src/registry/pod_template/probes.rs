@@ -3,7 +3,7 @@
 use nodeplane_api::{names, status::FieldErrors};
 
 use super::spec::{not_negative, one_of};
-use crate::registry::{fields::At, service::check_target};
+use crate::registry::{core::check_target, fields::At};
 
 /// Adds what is wrong with the probes of a container.
 pub(super) fn check_probes(container: &At<'_>, errors: &mut FieldErrors) {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{created, with};
-use crate::registry::{Strategy, cases, pod::PodStrategy};
+use crate::registry::{Strategy, cases, core::pod::PodStrategy};
 
 #[test]
 fn a_pod_gets_the_defaults_of_upstream() {

@@ -7,7 +7,7 @@ mod whole;
 
 use serde_json::{Value, json};
 
-use crate::registry::{cases, pod::PodStrategy};
+use crate::registry::{cases, core::pod::PodStrategy};
 
 fn pod() -> Value {
     json!({

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{check, created, with};
-use crate::registry::{cases::refused, pod::PodStrategy};
+use crate::registry::{cases::refused, core::pod::PodStrategy};
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";

@@ -6,10 +6,10 @@ mod update;
 use nodeplane_api::status::FieldErrors;
 use serde_json::{Value, json};
 
-use super::{Deletion, Strategy, fields::At, keep, pod_template};
+use crate::registry::{Deletion, Strategy, fields::At, keep, pod_template};
 
 /// The strategy of pods.
-pub(super) struct PodStrategy;
+pub(in crate::registry) struct PodStrategy;
 
 impl Strategy for PodStrategy {
     fn default(&self, pod: &mut Value) {

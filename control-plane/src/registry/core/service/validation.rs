@@ -9,10 +9,11 @@ use nodeplane_api::{names, status::FieldErrors};
 use serde_json::Value;
 
 use super::{
+    super::{endpoints::refuse_special, node_ports::needs_health_check},
     is_externally_accessible,
     ports::{check_ports, check_reserved_ports},
 };
-use crate::registry::{endpoints::refuse_special, fields::At, metadata::check_labels, node_ports::needs_health_check};
+use crate::registry::{fields::At, metadata::check_labels};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const BAD_ADDRESS: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";

@@ -11,10 +11,8 @@ use nodeplane_api::meta;
 use rand::Rng;
 use serde_json::Value;
 
-use super::{
-    claims::{Claims, Holder, Taken},
-    reservation::Attempt,
-};
+use super::claims::{Claims, Holder, Taken};
+use crate::registry::reservation::Attempt;
 use crate::store::StoreError;
 
 /// Random attempts before the whole range is looked at.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use nodeplane_api::meta;
 
-use super::{
+use crate::registry::{
     NameRule, Strategy,
     fields::{child, fill},
     keep,

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::registry::{
+    apps::replica_set::ReplicaSetStrategy,
     cases::{self, created, said, with},
-    replica_set::ReplicaSetStrategy,
 };
 
 fn deployment() -> Value {

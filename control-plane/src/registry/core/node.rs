@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nodeplane_api::{names, quantity::Quantity, status::FieldErrors};
 use serde_json::{Value, json};
 
-use super::{Strategy, fields::At};
+use crate::registry::{Strategy, fields::At};
 
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 

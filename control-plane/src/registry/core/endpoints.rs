@@ -8,11 +8,11 @@ use std::{
 use nodeplane_api::{names, status::FieldErrors};
 use serde_json::Value;
 
-use super::{
+use super::service::check_protocol;
+use crate::registry::{
     Strategy,
     fields::{At, each, fill},
     metadata::check_immutable,
-    service::check_protocol,
 };
 
 const MAX_ENDPOINTS: usize = 1000;
@@ -110,7 +110,7 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// The strategy of EndpointSlices.
-pub(super) struct EndpointSliceStrategy;
+pub(in crate::registry) struct EndpointSliceStrategy;
 
 impl Strategy for EndpointSliceStrategy {
     fn counts_generations(&self) -> bool {

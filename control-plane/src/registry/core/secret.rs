@@ -4,9 +4,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use nodeplane_api::status::FieldErrors;
 use serde_json::Value;
 
-use super::{
+use super::config_map::{check_immutable, check_key, decoded_size};
+use crate::registry::{
     Strategy,
-    config_map::{check_immutable, check_key, decoded_size},
     fields::{At, child, fill, remove},
     metadata,
 };

@@ -3,7 +3,7 @@
 use nodeplane_api::{names, status::FieldErrors};
 use serde_json::Value;
 
-use super::{Strategy, fields::At};
+use crate::registry::{Strategy, fields::At};
 
 /// All values together, in bytes (binary ones as they are, not as base64).
 const LIMIT: usize = 1024 * 1024;

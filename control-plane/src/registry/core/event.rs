@@ -3,7 +3,7 @@
 use nodeplane_api::{meta, status::FieldErrors};
 use serde_json::Value;
 
-use super::{Strategy, fields::At};
+use crate::registry::{Strategy, fields::At};
 
 /// The strategy of Events.
 pub(super) struct EventStrategy;

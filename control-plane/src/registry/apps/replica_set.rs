@@ -3,8 +3,8 @@
 use nodeplane_api::status::FieldErrors;
 use serde_json::Value;
 
-use super::{
-    Strategy,
+use crate::registry::{
+    Strategy, clear_status,
     fields::{At, child, fill, is_unset, object_mut},
     pod_template::{self, fill_template},
     workload::{check_counts, check_selector_and_template, check_selector_kept, check_status_counts},
@@ -22,7 +22,7 @@ impl Strategy for ReplicaSetStrategy {
 
     /// The selector stands in the status of the scale subresource; the replicas start at none.
     fn prepare_for_create(&self, replica_set: &mut Value) {
-        super::clear_status(replica_set);
+        clear_status(replica_set);
         if let Some(status) = child(replica_set, "status")
             && is_unset(status.get("replicas"))
         {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Bed, ip, node_port, service};
-use crate::registry::{Strategy, repair::GRACE};
+use crate::registry::{Strategy, core::repair::GRACE};
 
 fn asking(address: &str, port: u64) -> Value {
     json!({ "type": "NodePort", "clusterIP": address, "ports": [{ "port": 80, "nodePort": port }] })

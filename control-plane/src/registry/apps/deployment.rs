@@ -3,7 +3,7 @@
 use nodeplane_api::{names, status::FieldErrors};
 use serde_json::{Value, json};
 
-use super::{
+use crate::registry::{
     Strategy,
     fields::{At, child, fill, object_mut},
     pod_template::{self, fill_template, not_negative},

@@ -1,6 +1,6 @@
 //! Service accounts (upstream `core/serviceaccount/storage`).
 
-use super::Strategy;
+use crate::registry::Strategy;
 
 /// The strategy of ServiceAccounts.
 pub(super) struct ServiceAccountStrategy;

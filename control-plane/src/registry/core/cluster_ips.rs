@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::{
     claims::{Claims, Holder},
     ranges::{Naming, Range, RangeError},
-    reservation::{Attempt, NotAllocated},
 };
+use crate::registry::reservation::{Attempt, NotAllocated};
 use crate::store::{Store, keys::Keys};
 
 /// The allocator of ClusterIPs.

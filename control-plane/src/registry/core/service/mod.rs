@@ -4,7 +4,7 @@ mod defaults;
 mod ports;
 mod validation;
 
-pub(super) use ports::{check_protocol, check_target};
+pub(in crate::registry) use ports::{check_protocol, check_target};
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -14,25 +14,27 @@ use nodeplane_api::status::FieldErrors;
 use serde_json::{Value, json};
 
 use super::{
-    NameRule, Strategy, clear_status,
     cluster_ips::ClusterIps,
-    fields::{is_unset, remove},
-    keep,
     node_ports::{NodePorts, may_have_node_ports, needs_health_check, needs_node_ports},
     repair::Repair,
+};
+use crate::registry::{
+    NameRule, Strategy, clear_status,
+    fields::{is_unset, remove},
+    keep,
     reservation::{Attempt, NotAllocated},
 };
 use crate::store::{Store, StoreError, keys::Keys};
 
 /// The strategy of Services.
-pub(super) struct ServiceStrategy {
+pub(in crate::registry) struct ServiceStrategy {
     cluster_ips: ClusterIps,
     node_ports: NodePorts,
     repair: Repair,
 }
 
 impl ServiceStrategy {
-    pub(super) fn new(store: Arc<dyn Store>, keys: &Keys, service_cidr: (Ipv4Addr, u8)) -> Self {
+    pub(in crate::registry) fn new(store: Arc<dyn Store>, keys: &Keys, service_cidr: (Ipv4Addr, u8)) -> Self {
         Self {
             cluster_ips: ClusterIps::new(store.clone(), keys, service_cidr),
             node_ports: NodePorts::new(store.clone(), keys),
@@ -41,7 +43,7 @@ impl ServiceStrategy {
     }
 
     /// Brings all claims in line with the stored Services.
-    pub(super) async fn repair(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(in crate::registry) async fn repair(&self, now: Timestamp) -> Result<(), StoreError> {
         self.repair.run(self.cluster_ips.range(), self.node_ports.range(), now).await
     }
 

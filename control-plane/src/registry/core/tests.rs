@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{
-    Strategy,
-    cases::{created, refused, refused_update, said, with},
     config_map::ConfigMapStrategy,
     endpoints::{EndpointSliceStrategy, EndpointsStrategy},
     event::EventStrategy,
-    lease::LeaseStrategy,
     node::NodeStrategy,
+};
+use crate::registry::{
+    Strategy,
+    cases::{created, refused, refused_update, said, with},
+    coordination::LeaseStrategy,
 };
 
 fn object(api_version: &str, kind: &str, fields: &Value) -> Value {

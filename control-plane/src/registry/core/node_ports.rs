@@ -12,8 +12,10 @@ use serde_json::Value;
 
 use super::{
     claims::{Claims, Holder},
-    fields::At,
     ranges::{Naming, Range, RangeError},
+};
+use crate::registry::{
+    fields::At,
     reservation::{Attempt, NotAllocated},
 };
 use crate::store::{Store, keys::Keys};
