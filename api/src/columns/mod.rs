@@ -6,12 +6,20 @@
 //! an error.
 
 mod age;
+mod batch;
 mod cells;
 mod cluster;
 mod config;
 mod event;
+mod limits;
 mod network;
+mod networking;
+mod node;
 mod pod;
+mod policy;
+mod rbac;
+mod scheduling;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod workload;
@@ -21,12 +29,25 @@ use serde_json::Value;
 
 pub use self::workload::SCALE;
 pub(crate) use self::{
+    batch::{CRON_JOB, JOB},
     cluster::{LEASE, NAMESPACE, NODE},
     config::{CONFIG_MAP, SECRET, SERVICE_ACCOUNT},
     event::EVENT,
+    limits::{LIMIT_RANGE, RESOURCE_QUOTA},
     network::{ENDPOINT_SLICE, ENDPOINTS, SERVICE},
+    networking::{INGRESS, INGRESS_CLASS, NETWORK_POLICY},
+    node::RUNTIME_CLASS,
     pod::POD,
-    workload::{DEPLOYMENT, REPLICA_SET},
+    policy::POD_DISRUPTION_BUDGET,
+    rbac::{ROLE, ROLE_BINDING},
+    scheduling::PRIORITY_CLASS,
+    storage::{
+        CSI_DRIVER, CSI_NODE, CSI_STORAGE_CAPACITY, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS,
+        VOLUME_ATTACHMENT,
+    },
+    workload::{
+        CONTROLLER_REVISION, DAEMON_SET, DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, REPLICATION_CONTROLLER, STATEFUL_SET,
+    },
 };
 
 /// One column of a `meta.k8s.io/v1` Table.

@@ -49,6 +49,16 @@ pub(crate) const REPLICA_SET: &[Column] = &[
     SELECTOR,
 ];
 
+pub(crate) const CONTROLLER_REVISION: &[Column] = &[NAME, AGE];
+
+pub(crate) const DAEMON_SET: &[Column] = &[NAME, AGE];
+
+pub(crate) const POD_TEMPLATE: &[Column] = &[NAME, AGE];
+
+pub(crate) const REPLICATION_CONTROLLER: &[Column] = &[NAME, AGE];
+
+pub(crate) const STATEFUL_SET: &[Column] = &[NAME, AGE];
+
 /// Columns of the view that the `scale` subresource gives of a workload.
 pub const SCALE: &[Column] = &[
     NAME,

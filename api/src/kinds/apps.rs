@@ -23,4 +23,16 @@ pub(super) const ROWS: &[Kind] = &[
         .parts(&[STATUS, SCALE])
         .columns(columns::REPLICA_SET)
         .fields(&[("status.replicas", "/status/replicas", "0")]),
+    V1.namespaced::<typed::ControllerRevision>("ControllerRevision", "controllerrevisions", "controllerrevision")
+        .columns(columns::CONTROLLER_REVISION),
+    V1.namespaced::<typed::DaemonSet>("DaemonSet", "daemonsets", "daemonset")
+        .short(&["ds"])
+        .in_all()
+        .parts(&[STATUS])
+        .columns(columns::DAEMON_SET),
+    V1.namespaced::<typed::StatefulSet>("StatefulSet", "statefulsets", "statefulset")
+        .short(&["sts"])
+        .in_all()
+        .parts(&[STATUS, SCALE])
+        .columns(columns::STATEFUL_SET),
 ];

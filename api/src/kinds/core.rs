@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1 as typed;
 
 use super::{
     Kind, Verb,
-    parts::{BINDING, FINALIZE, LOG, STATUS},
+    parts::{BINDING, FINALIZE, LOG, SCALE, STATUS},
     rows::Api,
 };
 use crate::columns;
@@ -71,4 +71,34 @@ pub(super) const ROWS: &[Kind] = &[
         ("source", "/source/component", ""),
         ("type", "/type", ""),
     ]),
+    V1.namespaced::<typed::LimitRange>("LimitRange", "limitranges", "limitrange")
+        .short(&["limits"])
+        .columns(columns::LIMIT_RANGE),
+    V1.namespaced::<typed::PersistentVolumeClaim>(
+        "PersistentVolumeClaim",
+        "persistentvolumeclaims",
+        "persistentvolumeclaim",
+    )
+    .short(&["pvc"])
+    .parts(&[STATUS])
+    .columns(columns::PERSISTENT_VOLUME_CLAIM),
+    V1.cluster::<typed::PersistentVolume>("PersistentVolume", "persistentvolumes", "persistentvolume")
+        .short(&["pv"])
+        .parts(&[STATUS])
+        .columns(columns::PERSISTENT_VOLUME),
+    V1.namespaced::<typed::PodTemplate>("PodTemplate", "podtemplates", "podtemplate").columns(columns::POD_TEMPLATE),
+    V1.namespaced::<typed::ReplicationController>(
+        "ReplicationController",
+        "replicationcontrollers",
+        "replicationcontroller",
+    )
+    .short(&["rc"])
+    .in_all()
+    .parts(&[STATUS, SCALE])
+    .columns(columns::REPLICATION_CONTROLLER)
+    .fields(&[("status.replicas", "/status/replicas", "0")]),
+    V1.namespaced::<typed::ResourceQuota>("ResourceQuota", "resourcequotas", "resourcequota")
+        .short(&["quota"])
+        .parts(&[STATUS])
+        .columns(columns::RESOURCE_QUOTA),
 ];

@@ -5,11 +5,18 @@
 //! verbs, routes, discovery, OpenAPI, tables and field selectors all read this table.
 
 mod apps;
+mod batch;
 mod coordination;
 mod core;
 mod discovery;
+mod networking;
+mod node;
 mod parts;
+mod policy;
+mod rbac;
 mod rows;
+mod scheduling;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -176,7 +183,19 @@ pub(crate) const fn shape<T: schemars::JsonSchema>() -> Shape {
     }
 }
 
-const TABLE: &[&[Kind]] = &[core::ROWS, apps::ROWS, coordination::ROWS, discovery::ROWS];
+const TABLE: &[&[Kind]] = &[
+    core::ROWS,
+    apps::ROWS,
+    batch::ROWS,
+    networking::ROWS,
+    policy::ROWS,
+    rbac::ROWS,
+    storage::ROWS,
+    scheduling::ROWS,
+    coordination::ROWS,
+    node::ROWS,
+    discovery::ROWS,
+];
 
 static ROWS: [Kind; rows::count(TABLE)] = rows::concat(TABLE);
 

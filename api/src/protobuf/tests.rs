@@ -54,6 +54,12 @@ fn full_objects() -> impl Iterator<Item = Value> {
         let mut object = full(&Type::Object(type_of(&api_version, kind).unwrap()), 0);
         object["apiVersion"] = api_version.into();
         object["kind"] = kind.into();
+        // Messages inside others do not say what they are.
+        for claim in
+            object.pointer_mut("/spec/volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            claim.as_object_mut().unwrap().retain(|field, _| field != "apiVersion" && field != "kind");
+        }
         object
     })
 }
@@ -79,7 +85,7 @@ fn every_field_of_every_type_has_a_number() {
 fn every_field_of_every_kind_survives() {
     for object in full_objects() {
         let bytes = encode(&object).unwrap();
-        assert_eq!(decode(&bytes, ("", "")).unwrap(), object);
+        assert!(decode(&bytes, ("", "")).unwrap() == object, "{} {}", object["apiVersion"], object["kind"]);
     }
 }
 

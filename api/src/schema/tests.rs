@@ -16,7 +16,12 @@ fn every_rule_names_a_field_of_the_model() {
             Some(kind) => format!("io.k8s.apimachinery.pkg.apis.meta.v1.{kind}"),
             None => format!("io.k8s.api.{short}"),
         };
-        let id = model.by_name(&name).unwrap_or_else(|| panic!("no {name}"));
+        let Some(id) = model.by_name(&name) else {
+            let group = short.split('.').next().unwrap_or_default();
+            let is_served = kinds::KINDS.iter().any(|kind| kind.group.split('.').next() == Some(group));
+            assert!(!is_served, "no {name}");
+            continue;
+        };
         assert!(model.definition(id).fields.contains_key(*field), "{name}.{field}");
     }
     assert!(super::lists::ATOMIC_TYPES.is_sorted());

@@ -10,13 +10,45 @@ use super::bed::{Ask, Bed, MERGE_PATCH, TABLE, collection, rv, text};
 fn minimal(kind: &Kind) -> Value {
     let containers = json!([{ "name": "c", "image": "i" }]);
     let template = json!({ "metadata": { "labels": { "a": "b" } }, "spec": { "containers": containers } });
+    let mut finite = template.clone();
+    finite["spec"]["restartPolicy"] = "Never".into();
     let workload = json!({ "selector": { "matchLabels": { "a": "b" } }, "template": template });
     let mut object = match kind.kind {
         "Pod" => json!({ "spec": { "containers": containers } }),
+        "PodTemplate" => json!({ "template": template }),
         "Service" => json!({ "spec": { "ports": [{ "port": 80 }] } }),
         "Event" => json!({ "involvedObject": { "namespace": "default" } }),
-        "Deployment" | "ReplicaSet" => json!({ "spec": workload }),
+        "Deployment" | "ReplicaSet" | "DaemonSet" => json!({ "spec": workload }),
+        "StatefulSet" => {
+            json!({ "spec": { "serviceName": "s", "selector": workload["selector"], "template": template } })
+        }
+        "ReplicationController" => json!({ "spec": { "selector": { "a": "b" }, "template": template } }),
+        "ControllerRevision" => json!({ "revision": 1, "data": {} }),
+        "Job" => json!({ "spec": { "template": finite } }),
+        "CronJob" => json!({ "spec": { "schedule": "0 * * * *", "jobTemplate": { "spec": { "template": finite } } } }),
+        "PersistentVolume" => json!({ "spec": {
+            "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/data" },
+        } }),
+        "PersistentVolumeClaim" => json!({ "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } },
+        } }),
         "EndpointSlice" => json!({ "addressType": "IPv4", "endpoints": [] }),
+        "Ingress" => json!({ "spec": { "defaultBackend": { "service": { "name": "s", "port": { "number": 80 } } } } }),
+        "IngressClass" => json!({ "spec": { "controller": "example.com/ingress" } }),
+        "NetworkPolicy" => json!({ "spec": { "podSelector": {} } }),
+        "PodDisruptionBudget" => json!({ "spec": { "minAvailable": 1, "selector": { "matchLabels": { "a": "b" } } } }),
+        "RoleBinding" | "ClusterRoleBinding" => json!({
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view" },
+        }),
+        "PriorityClass" => json!({ "value": 1 }),
+        "RuntimeClass" => json!({ "handler": "runc" }),
+        "StorageClass" => json!({ "provisioner": "example.com/disk" }),
+        "CSINode" => json!({ "spec": { "drivers": [] } }),
+        "CSIStorageCapacity" => json!({ "storageClassName": "fast" }),
+        "VolumeAttachment" => json!({ "spec": {
+            "attacher": "example.com/disk", "nodeName": "n", "source": { "persistentVolumeName": "v" },
+        } }),
+        "CSIDriver" => json!({ "spec": {} }),
         _ => json!({}),
     };
     object["metadata"] = json!({ "name": "x" });
