@@ -223,9 +223,9 @@ impl<Q> fmt::Debug for Controller<Q> {
 }
 
 impl<Q: WorkKey> Controller<Q> {
-    /// A controller that reads nothing yet. `name` is for logs.
+    /// A controller that reads nothing yet. `name` is for logs and metrics.
     pub fn new(name: &'static str, hands: Hands) -> Self {
-        Self { name, hands, queue: Arc::new(Queue::new()), views: Vec::new(), resync: None }
+        Self { name, hands, queue: Arc::new(Queue::named(name)), views: Vec::new(), resync: None }
     }
 
     /// Reads `informer`, and works on `keys(object)` whenever an object changes: the keys of the

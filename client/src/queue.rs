@@ -1,12 +1,15 @@
 //! A work queue of keys: no key twice, none worked on twice at once, failures later.
 //!
 //! In: keys, now or after a delay. Out: [`Job`]s. A key that is added while it is worked on comes
-//! again when the job is dropped. Semantics and backoff of client-go's `util/workqueue`.
+//! again when the job is dropped. Semantics and backoff of client-go's `util/workqueue`. A queue with
+//! a name is measured.
+
+mod measure;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     hash::Hash,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,6 +17,9 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
+
+use measure::Measures;
+pub use measure::show;
 
 /// The delay after the first failure of a key; doubles with each further one.
 pub const FIRST_DELAY: Duration = Duration::from_millis(5);
@@ -24,13 +30,15 @@ pub const LONGEST_DELAY: Duration = Duration::from_secs(1000);
 pub struct Queue<K> {
     state: Mutex<State<K>>,
     wake: Notify,
+    measures: Option<Arc<Measures>>,
 }
 
 struct State<K> {
     ready: VecDeque<K>,
-    /// Keys that want work: those in `ready`, and those that were added while worked on.
-    wanted: HashSet<K>,
-    working: HashSet<K>,
+    /// Keys that want work, since when: those in `ready`, and those that were added while worked on.
+    wanted: HashMap<K, Instant>,
+    /// Keys that are worked on, since when.
+    working: HashMap<K, Instant>,
     later: BTreeSet<(Instant, K)>,
     /// The one entry of a key in `later`.
     due: HashMap<K, Instant>,
@@ -51,23 +59,32 @@ impl<K: Clone + Ord + Hash> Default for Queue<K> {
 }
 
 impl<K: Clone + Ord + Hash> Queue<K> {
-    /// An empty queue.
+    /// An empty queue that nobody measures.
     pub fn new() -> Self {
+        Self::measured(None)
+    }
+
+    /// An empty queue that is measured under a name.
+    pub fn named(name: &'static str) -> Self {
+        Self::measured(Some(Measures::of(name)))
+    }
+
+    fn measured(measures: Option<Arc<Measures>>) -> Self {
         let state = State {
             ready: VecDeque::new(),
-            wanted: HashSet::new(),
-            working: HashSet::new(),
+            wanted: HashMap::new(),
+            working: HashMap::new(),
             later: BTreeSet::new(),
             due: HashMap::new(),
             failures: HashMap::new(),
             closed: false,
         };
-        Self { state: Mutex::new(state), wake: Notify::new() }
+        Self { state: Mutex::new(state), wake: Notify::new(), measures }
     }
 
     /// Wants work on `key` now. Cheap when it is already wanted.
     pub fn add(&self, key: K) {
-        if self.lock().want(key) {
+        if self.lock().want(key, self.measures.as_deref()) {
             self.wake.notify_one();
         }
     }
@@ -103,6 +120,9 @@ impl<K: Clone + Ord + Hash> Queue<K> {
             *failures = failures.saturating_add(1);
             delay
         };
+        if let Some(measures) = &self.measures {
+            measures.retries.inc();
+        }
         self.add_after(key, delay);
         delay
     }
@@ -117,7 +137,7 @@ impl<K: Clone + Ord + Hash> Queue<K> {
         loop {
             // Registered before looking, so that an add in between is not lost.
             let woken = self.wake.notified();
-            let due = match self.lock().take(Instant::now()) {
+            let due = match self.lock().take(Instant::now(), self.measures.as_deref()) {
                 Taken::Key(key, more) => {
                     if more {
                         self.wake.notify_one();
@@ -161,11 +181,29 @@ impl<K: Clone + Ord + Hash> Queue<K> {
 
     fn done(&self, key: &K) {
         let mut state = self.lock();
-        state.working.remove(key);
-        if state.wanted.contains(key) {
+        let since = state.working.remove(key);
+        let is_wanted = state.wanted.contains_key(key);
+        if is_wanted {
             state.ready.push_back(key.clone());
-            drop(state);
+        }
+        drop(state);
+        if is_wanted {
             self.wake.notify_one();
+        }
+        let Some(measures) = &self.measures else { return };
+        measures.depth.add(is_wanted.into());
+        if let Some(since) = since {
+            measures.end(since);
+        }
+    }
+}
+
+impl<K> Drop for Queue<K> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(measures) = &self.measures {
+            // What nobody worked on waits no longer.
+            measures.depth.add(-i64::try_from(state.ready.len()).unwrap_or(i64::MAX));
         }
     }
 }
@@ -179,28 +217,39 @@ enum Taken<K> {
 
 impl<K: Clone + Ord + Hash> State<K> {
     /// Returns whether a worker can begin with it.
-    fn want(&mut self, key: K) -> bool {
-        if self.closed || !self.wanted.insert(key.clone()) || self.working.contains(&key) {
+    fn want(&mut self, key: K, measures: Option<&Measures>) -> bool {
+        if self.closed || self.wanted.contains_key(&key) {
             return false;
         }
-        self.ready.push_back(key);
-        true
+        self.wanted.insert(key.clone(), Instant::now());
+        let is_ready = !self.working.contains_key(&key);
+        if is_ready {
+            self.ready.push_back(key);
+        }
+        if let Some(measures) = measures {
+            measures.adds.inc();
+            measures.depth.add(is_ready.into());
+        }
+        is_ready
     }
 
-    fn take(&mut self, now: Instant) -> Taken<K> {
+    fn take(&mut self, now: Instant, measures: Option<&Measures>) -> Taken<K> {
         if self.closed {
             return Taken::Closed;
         }
         while self.later.first().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, key)) = self.later.pop_first() {
                 self.due.remove(&key);
-                self.want(key);
+                self.want(key, measures);
             }
         }
         match self.ready.pop_front() {
             Some(key) => {
-                self.wanted.remove(&key);
-                self.working.insert(key.clone());
+                let wanted = self.wanted.remove(&key).unwrap_or(now);
+                self.working.insert(key.clone(), now);
+                if let Some(measures) = measures {
+                    measures.begin(now.saturating_duration_since(wanted), now);
+                }
                 Taken::Key(key, !self.ready.is_empty())
             }
             None => Taken::NothingUntil(self.later.first().map(|(at, _)| *at)),

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::*;
 
@@ -102,4 +102,43 @@ async fn many_workers_never_share_a_key_and_all_end_on_close() {
         tokio::time::timeout(Duration::from_secs(10), worker).await.unwrap().unwrap();
     }
     assert!(*done.lock().unwrap() >= 8);
+}
+
+/// The number of a measured queue.
+fn measured(metric: &str, name: &str) -> f64 {
+    let mut text = nodeplane_metrics::Text::default();
+    show(&mut text);
+    let text = text.finish();
+    let sample = format!("{metric}{{name=\"{name}\"}} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&sample));
+    line.unwrap_or_else(|| panic!("no {sample}in:\n{text}")).parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_named_queue_tells_what_waits_and_what_is_worked_on() {
+    const MOMENT: Duration = Duration::from_millis(20);
+    let queue = Queue::named("measured");
+    let number = |metric: &str| measured(metric, "measured");
+    queue.add(1);
+    queue.add(1);
+    queue.add(2);
+    assert_eq!((number("workqueue_adds_total"), number("workqueue_depth")), (2.0, 2.0));
+    sleep_until(Instant::now() + MOMENT).await;
+    let job = queue.next().await.unwrap();
+    assert_eq!((number("workqueue_queue_duration_seconds_count"), number("workqueue_depth")), (1.0, 1.0));
+    assert!(number("workqueue_queue_duration_seconds_sum") >= MOMENT.as_secs_f64());
+    sleep_until(Instant::now() + MOMENT).await;
+    let unfinished = ["workqueue_unfinished_work_seconds", "workqueue_longest_running_processor_seconds"];
+    assert!(unfinished.iter().all(|metric| number(metric) >= MOMENT.as_secs_f64()));
+    // Wanted again while it is worked on: it waits only when the work is done.
+    queue.add(1);
+    assert_eq!((number("workqueue_adds_total"), number("workqueue_depth")), (3.0, 1.0));
+    drop(job);
+    assert_eq!((number("workqueue_work_duration_seconds_count"), number("workqueue_depth")), (1.0, 2.0));
+    assert!(number("workqueue_work_duration_seconds_sum") >= MOMENT.as_secs_f64());
+    assert!(unfinished.iter().all(|metric| number(metric) == 0.0));
+    queue.add_failed(9);
+    assert_eq!(number("workqueue_retries_total"), 1.0);
+    drop(queue);
+    assert_eq!(number("workqueue_depth"), 0.0);
 }

@@ -15,8 +15,8 @@ use crate::workspace::{Workspace, cargo};
 
 /// Which of our crates each crate may be built from; a crate that is not listed may be built from none of them.
 const MAY_DEPEND: [(&str, &[&str]); 6] = [
-    ("nodeplane-client", &["nodeplane-api"]),
-    ("nodeplane-control-plane", &["nodeplane-api", "nodeplane-client"]),
+    ("nodeplane-client", &["nodeplane-api", "nodeplane-metrics"]),
+    ("nodeplane-control-plane", &["nodeplane-api", "nodeplane-client", "nodeplane-metrics"]),
     ("nodeplane-dns", &["nodeplane-api", "nodeplane-client"]),
     ("nodeplane-ebpf", &["nodeplane-ebpf-abi"]),
     ("nodeplane-node-agent", &["nodeplane-api", "nodeplane-client", "nodeplane-dns", "nodeplane-ebpf-abi"]),
