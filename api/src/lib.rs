@@ -8,6 +8,7 @@
 //! [`k8s_openapi`] (Kubernetes 1.33) are used to check their shape and by every reader.
 
 pub mod columns;
+mod conversions;
 pub mod documents;
 pub mod kinds;
 pub mod meta;

@@ -6,9 +6,11 @@
 
 mod apps;
 mod batch;
+mod conversion;
 mod coordination;
 mod core;
 mod discovery;
+mod events;
 mod networking;
 mod node;
 mod parts;
@@ -26,6 +28,7 @@ use std::{borrow::Cow, fmt};
 use serde_json::Value;
 
 pub use self::{
+    conversion::Conversion,
     parts::{Part, Subresource},
     verbs::Verb,
 };
@@ -74,10 +77,14 @@ pub struct Kind {
     pub parts: &'static [Part],
     /// Where its objects are.
     pub backing: Backing,
-    /// Columns that `kubectl get` prints.
+    /// How objects are stored when another row of the table keeps them; nothing for a row that
+    /// keeps its own.
+    pub stored_as: Option<&'static Conversion>,
+    /// Columns that `kubectl get` prints, of objects as they are stored.
     pub columns: &'static [Column],
     /// JSON pointers of the fields that field selectors may name, besides `metadata.name` and
-    /// `metadata.namespace`: (selector label, JSON pointer, value when the field is absent).
+    /// `metadata.namespace`: (selector label, JSON pointer into the stored object, value when the
+    /// field is absent).
     pub selectable_fields: &'static [(&'static str, &'static str, &'static str)],
     /// The typed struct behind the kind.
     pub shape: Shape,
@@ -195,6 +202,7 @@ const TABLE: &[&[Kind]] = &[
     coordination::ROWS,
     node::ROWS,
     discovery::ROWS,
+    events::ROWS,
 ];
 
 static ROWS: [Kind; rows::count(TABLE)] = rows::concat(TABLE);

@@ -1,6 +1,6 @@
 //! How rows of the table are written: a kind in few words, and what differs from most after it.
 
-use super::{Backing, Kind, Part, Scope, Verb, shape};
+use super::{Backing, Conversion, Kind, Part, Scope, Verb, shape};
 use crate::columns::Column;
 
 /// Group and version of the kinds of a file.
@@ -47,6 +47,7 @@ impl Api {
             verbs: Verb::ALL,
             parts: &[],
             backing: Backing::Stored,
+            stored_as: None,
             columns: &[],
             selectable_fields: &[],
             shape: shape::<T>(),
@@ -58,6 +59,12 @@ impl Kind {
     /// With columns of its own.
     pub(super) const fn columns(mut self, columns: &'static [Column]) -> Self {
         self.columns = columns;
+        self
+    }
+
+    /// A view of what another row stores.
+    pub(super) const fn view_of(mut self, conversion: &'static Conversion) -> Self {
+        self.stored_as = Some(conversion);
         self
     }
 

@@ -17,6 +17,20 @@ fn every_row_has_a_path_and_a_name_of_its_own() {
 }
 
 #[test]
+fn a_view_shows_what_another_row_stores() {
+    for kind in KINDS {
+        let stored = kind.stored();
+        assert!(!stored.is_view(), "{kind:?} is a view of a view");
+        assert_eq!(kind.is_view(), stored != kind, "{kind:?}");
+        assert_eq!((kind.scope, kind.backing), (stored.scope, stored.backing), "{kind:?}");
+        let same = KINDS.iter().filter(|row| row.stored() == stored);
+        let numbers: BTreeSet<_> = same.clone().map(Kind::view_number).collect();
+        assert_eq!(numbers.len(), same.count(), "{kind:?}");
+        assert_eq!(numbers.first(), Some(&0), "{kind:?}");
+    }
+}
+
+#[test]
 fn a_part_takes_a_document_that_travels() {
     for (kind, part) in KINDS.iter().flat_map(|kind| kind.parts.iter().map(move |part| (kind, part))) {
         let (group, version, name) = part.document_of(kind);

@@ -1,8 +1,12 @@
 //! JSON documents put together from parts that are JSON already.
 //!
-//! In: parts that write themselves. Out: bytes. Nothing is parsed and nothing is built first.
+//! In: parts that write themselves. Out: bytes. Nothing is parsed and nothing is built first, unless
+//! an object is shown in another form than the stored one.
 
+use nodeplane_api::kinds::Kind;
 use serde_json::Value;
+
+use crate::store::object::Object;
 
 /// A list of a type: its head, and what writes each of its items.
 pub(super) fn list<T>(
@@ -59,4 +63,13 @@ pub(super) fn event(name: &str, room: usize, write: impl FnOnce(&mut Vec<u8>)) -
     write(&mut out);
     out.extend_from_slice(b"}\n");
     out
+}
+
+/// Writes a stored object in the form of a row of the table.
+pub(super) fn write_shown(out: &mut Vec<u8>, kind: &Kind, object: &Object) {
+    if kind.is_view() {
+        out.extend_from_slice(kind.shown(object.tree()).to_string().as_bytes());
+    } else {
+        object.write_json(out);
+    }
 }

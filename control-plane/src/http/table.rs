@@ -1,12 +1,15 @@
 //! Objects as the rows of a `meta.k8s.io` Table, or cut down to their metadata.
 //!
-//! In: objects and a kind's columns. Out: values. Never reads a clock: ages are told by the
+//! In: stored objects and a kind's columns. Out: values. Never reads a clock: ages are told by the
 //! time that the caller gives.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
-use nodeplane_api::columns::Column;
+use nodeplane_api::{columns::Column, kinds::Kind};
 use serde_json::{Map, Value, json};
 
+use super::json_text;
 use crate::store::object::{Object, Parts};
 
 /// How much of an object each row carries (`includeObject`).
@@ -52,46 +55,54 @@ fn heading(column: &Column) -> Value {
     })
 }
 
-/// One row of a table.
-pub fn row(columns: &[Column], version: &str, object: &Value, include: Include, now: Timestamp) -> Value {
-    let mut row = json!({ "cells": cells(columns, object, now) });
-    row["object"] = match include {
-        Include::None => Value::Null,
-        Include::Metadata => metadata_of(version, object),
-        Include::Object => object.clone(),
-    };
-    row
+/// How the rows of a table are made.
+pub struct Rows<'a> {
+    /// What they are about.
+    pub kind: &'static Kind,
+    /// The columns.
+    pub columns: &'a [Column],
+    /// Version of `meta.k8s.io`.
+    pub version: &'static str,
+    /// How much of an object each carries, in the form of the kind.
+    pub include: Include,
+    /// The time by which ages are told.
+    pub now: Timestamp,
 }
 
-fn cells(columns: &[Column], object: &Value, now: Timestamp) -> Value {
-    columns.iter().map(|column| (column.cell)(object, now)).collect()
-}
-
-/// All that the cells of some columns depend on.
-pub fn reads(columns: &[Column]) -> Parts {
-    Parts::new(columns.iter().flat_map(|column| column.reads).copied())
-}
-
-/// Writes one row of a table in JSON. `reads` are those of the columns.
-pub fn write_row(
-    out: &mut Vec<u8>,
-    columns: &[Column],
-    reads: &Parts,
-    version: &str,
-    object: &Object,
-    include: Include,
-    now: Timestamp,
-) {
-    let tree = object.parts(reads);
-    out.extend_from_slice(b"{\"cells\":");
-    out.extend_from_slice(cells(columns, &tree, now).to_string().as_bytes());
-    out.extend_from_slice(b",\"object\":");
-    match include {
-        Include::None => out.extend_from_slice(b"null"),
-        Include::Metadata => write_metadata_of(out, version, object),
-        Include::Object => object.write_json(out),
+impl Rows<'_> {
+    /// The row of an object.
+    pub fn row(&self, object: &Value) -> Value {
+        let mut row = json!({ "cells": self.cells(object) });
+        row["object"] = match self.include {
+            Include::None => Value::Null,
+            Include::Metadata => metadata_of(self.version, object),
+            Include::Object => self.kind.shown(Cow::Borrowed(object)).into_owned(),
+        };
+        row
     }
-    out.push(b'}');
+
+    /// All that the cells depend on.
+    pub fn reads(&self) -> Parts {
+        Parts::new(self.columns.iter().flat_map(|column| column.reads).copied())
+    }
+
+    /// Writes the row of an object in JSON. `reads` are those of these rows.
+    pub fn write(&self, out: &mut Vec<u8>, reads: &Parts, object: &Object) {
+        let tree = object.parts(reads);
+        out.extend_from_slice(b"{\"cells\":");
+        out.extend_from_slice(self.cells(&tree).to_string().as_bytes());
+        out.extend_from_slice(b",\"object\":");
+        match self.include {
+            Include::None => out.extend_from_slice(b"null"),
+            Include::Metadata => write_metadata_of(out, self.version, object),
+            Include::Object => json_text::write_shown(out, self.kind, object),
+        }
+        out.push(b'}');
+    }
+
+    fn cells(&self, object: &Value) -> Value {
+        self.columns.iter().map(|column| (column.cell)(object, self.now)).collect()
+    }
 }
 
 /// Writes the `PartialObjectMetadata` of a stored object in JSON.

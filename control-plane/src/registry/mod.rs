@@ -53,7 +53,7 @@ impl Registry {
         Self { service: ServiceStrategy::new(store, &keys, service_cidr) }
     }
 
-    /// What differs for this kind.
+    /// What differs for this kind. A view's strategy is asked about objects as they are stored.
     pub fn strategy(&self, kind: &Kind) -> &dyn Strategy {
         match (kind.group, kind.kind) {
             ("", "Service") => &self.service,
@@ -61,6 +61,7 @@ impl Registry {
             ("apps", name) => apps::strategy(name),
             ("coordination.k8s.io", "Lease") => &coordination::LeaseStrategy,
             ("discovery.k8s.io", "EndpointSlice") => &core::EndpointSliceStrategy,
+            ("events.k8s.io", "Event") => &core::EventStrategy { is_strict: true },
             _ => plain(),
         }
     }

@@ -54,9 +54,11 @@ impl Objects {
         &self.keys
     }
 
-    /// Prefix of the keys of a kind's objects in one namespace (empty: all), ending in `/`.
+    /// Prefix of the keys of a kind's objects in one namespace (empty: all), ending in `/`. All
+    /// rows of a stored kind have the same.
     pub fn collection(&self, kind: &Kind, namespace: &str) -> String {
-        self.keys.collection(kind.group, kind.plural, namespace)
+        let stored = kind.stored();
+        self.keys.collection(stored.group, stored.plural, namespace)
     }
 
     /// The key of one object.

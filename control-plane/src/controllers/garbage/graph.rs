@@ -7,7 +7,7 @@ use std::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use nodeplane_api::{
-    kinds::KINDS,
+    kinds::{self, KINDS},
     meta::{self, Key},
 };
 use serde_json::Value;
@@ -41,11 +41,8 @@ impl Owner {
     /// namespace while the dependent does not.
     pub(super) fn name(&self, dependent: &Key) -> Option<Name> {
         let owner = &self.reference;
-        let same = |row: &&_| {
-            let row: &&nodeplane_api::kinds::Kind = row;
-            row.kind == owner.kind && row.api_version() == owner.api_version
-        };
-        let kind = KINDS.iter().position(|row| same(&row))?;
+        let named = kinds::by_api_version(&owner.api_version, &owner.kind)?;
+        let kind = KINDS.iter().position(|row| row == named.stored())?;
         let namespace = match (KINDS[kind].is_namespaced(), dependent.namespace.is_empty()) {
             (true, true) => return None,
             (true, false) => dependent.namespace.as_str(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::bed::{Ask, Bed, MERGE_PATCH, TABLE, collection, rv, text};
 
 /// The least that is a valid object of the kind.
-fn minimal(kind: &Kind) -> Value {
+pub(super) fn minimal(kind: &Kind) -> Value {
     let containers = json!([{ "name": "c", "image": "i" }]);
     let template = json!({ "metadata": { "labels": { "a": "b" } }, "spec": { "containers": containers } });
     let mut finite = template.clone();
@@ -17,7 +17,11 @@ fn minimal(kind: &Kind) -> Value {
         "Pod" => json!({ "spec": { "containers": containers } }),
         "PodTemplate" => json!({ "template": template }),
         "Service" => json!({ "spec": { "ports": [{ "port": 80 }] } }),
-        "Event" => json!({ "involvedObject": { "namespace": "default" } }),
+        "Event" if kind.group.is_empty() => json!({ "involvedObject": { "namespace": "default" } }),
+        "Event" => json!({
+            "regarding": { "namespace": "default" }, "eventTime": "2025-01-01T00:00:00.000000Z", "type": "Normal",
+            "reportingController": "c", "reportingInstance": "i", "action": "a", "reason": "r",
+        }),
         "Deployment" | "ReplicaSet" | "DaemonSet" => json!({ "spec": workload }),
         "StatefulSet" => {
             json!({ "spec": { "serviceName": "s", "selector": workload["selector"], "template": template } })
@@ -121,5 +125,7 @@ async fn each_refuses_what_it_does_not_know() {
         let warned = bed.post(&path, object).await;
         assert_eq!(warned.warnings(), ["299 - \"unknown field \\\"nonsense\\\"\""], "{kind:?}");
         assert!(warned.created().get("nonsense").is_none());
+        // Another row may show the same object.
+        bed.delete(&format!("{path}/x")).await.ok();
     }
 }

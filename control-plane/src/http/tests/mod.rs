@@ -13,4 +13,5 @@ mod patching;
 mod platform;
 mod protobuf;
 mod reading;
+mod views;
 mod watching;

@@ -1,4 +1,7 @@
-//! Answers about objects, in the form that the client asked for.
+//! Answers about objects, in the form that the client asked for: that of the path's kind, while what
+//! comes here is as it is stored.
+
+use std::borrow::Cow;
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -12,14 +15,18 @@ use crate::{
         json_text,
         negotiate::Shape,
         reply::Reply,
-        table::{self, Include},
+        table::{self, Include, Rows},
     },
     store::object::Object,
 };
 
 /// An answer about one object of the path's kind.
 pub(super) fn object(ask: &Ask<'_>, code: StatusCode, object: &Value) -> Result<Reply, Status> {
-    object_with(ask, code, object, ask.kind().columns)
+    let shown = match ask.form.shape {
+        Shape::Object => ask.kind().shown(Cow::Borrowed(object)),
+        _ => Cow::Borrowed(object),
+    };
+    object_with(ask, code, &shown, ask.kind().columns)
 }
 
 /// An answer about one object that has these columns.
@@ -35,7 +42,7 @@ pub(super) fn object_with(
         Shape::Metadata(version) => codec.encode(&table::metadata_of(version, object))?,
         Shape::Table(version) => {
             let mut table = table::table(columns, version, &table::metadata_of_single(object), true);
-            table["rows"] = json!([table::row(columns, version, object, include(ask), Timestamp::now())]);
+            table["rows"] = json!([rows(ask, columns, version).row(object)]);
             codec.encode(&table)?
         }
     };
@@ -44,7 +51,7 @@ pub(super) fn object_with(
 
 /// An answer about one object as it is stored.
 pub(super) fn stored(ask: &Ask<'_>, object: &Object) -> Result<Reply, Status> {
-    if ask.form.codec == Codec::Protobuf || ask.form.shape != Shape::Object {
+    if ask.form.codec == Codec::Protobuf || ask.form.shape != Shape::Object || ask.kind().is_view() {
         return self::object(ask, StatusCode::OK, object.value());
     }
     let mut text = Vec::with_capacity(object.json_len());
@@ -69,7 +76,9 @@ fn json_list(ask: &Ask<'_>, page: &Page) -> Vec<u8> {
             let (api_version, kind) = (ask.kind().api_version(), ask.kind().kind);
             // One comma each, and no second copy of a long list.
             let room = objects.iter().map(|object| object.json_len() + 1).sum();
-            json_text::list((&api_version, kind), &metadata, room, objects, |out, object| object.write_json(out))
+            json_text::list((&api_version, kind), &metadata, room, objects, |out, object| {
+                json_text::write_shown(out, ask.kind(), object);
+            })
         }
         Shape::Metadata(version) => {
             let named = (&*format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
@@ -77,17 +86,15 @@ fn json_list(ask: &Ask<'_>, page: &Page) -> Vec<u8> {
         }
         Shape::Table(version) => {
             let table = table::table(ask.kind().columns, version, &metadata, true);
-            rows(&table, ask.kind().columns, version, objects, include(ask))
+            let rows = rows(ask, ask.kind().columns, version);
+            let reads = rows.reads();
+            json_text::with_last(&table, "rows", objects, |out, object| rows.write(out, &reads, object))
         }
     }
 }
 
-/// A table with its rows.
-fn rows(table: &Value, columns: &[Column], version: &str, objects: &[Object], include: Include) -> Vec<u8> {
-    let (now, reads) = (Timestamp::now(), table::reads(columns));
-    json_text::with_last(table, "rows", objects, |out, object| {
-        table::write_row(out, columns, &reads, version, object, include, now);
-    })
+fn rows<'a>(ask: &Ask<'_>, columns: &'a [Column], version: &'static str) -> Rows<'a> {
+    Rows { kind: ask.kind(), columns, version, include: include(ask), now: Timestamp::now() }
 }
 
 fn protobuf_list(ask: &Ask<'_>, page: &Page) -> Result<Vec<u8>, Status> {
@@ -95,7 +102,7 @@ fn protobuf_list(ask: &Ask<'_>, page: &Page) -> Result<Vec<u8>, Status> {
     let encoded = match ask.form.shape {
         Shape::Object => {
             let named = (&*ask.kind().api_version(), ask.kind().kind);
-            protobuf::encode_list(named, &metadata, objects.map(Object::tree))
+            protobuf::encode_list(named, &metadata, objects.map(|object| ask.kind().shown(object.tree())))
         }
         Shape::Metadata(version) => {
             let named = (&*format!("meta.k8s.io/{version}"), "PartialObjectMetadata");

@@ -1,9 +1,9 @@
 //! How a watch tells events, in the form that the client asked for.
 //!
-//! In: events and objects. Out: frames of the stream. What does not depend on the watcher is
+//! In: events and objects as they are stored. Out: frames of the stream. What does not depend on the watcher is
 //! encoded once, however many watch: the event itself keeps it.
 
-use std::slice;
+use std::{borrow::Cow, slice};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::{
         codec::Codec,
         json_text,
         negotiate::{Form, Shape},
-        table::{self, Include},
+        table::{self, Include, Rows},
     },
     store::object::Object,
 };
@@ -33,7 +33,7 @@ pub(super) struct EventWriter {
 impl EventWriter {
     /// An event as this watcher sees it.
     pub(super) fn event(&mut self, seen: &Seen<'_>) -> Result<Bytes, Status> {
-        match form_number(seen.name, self.form) {
+        match form_number(seen.name, self.form, self.kind) {
             Some(number) => seen.event.encoded(number, || self.object(seen.name, &seen.object)),
             None => self.object(seen.name, &seen.object),
         }
@@ -43,7 +43,7 @@ impl EventWriter {
     pub(super) fn object(&mut self, name: &str, object: &Object) -> Result<Bytes, Status> {
         match (self.form.codec, self.form.shape) {
             (Codec::Json, shape) => Ok(self.line(name, shape, object).into()),
-            (codec, Shape::Object) => codec.encode_event(name, object.value()),
+            (codec, Shape::Object) => codec.encode_event(name, &self.kind.shown(Cow::Borrowed(object.value()))),
             (codec, Shape::Metadata(version)) => codec.encode_event(name, &table::metadata_of(version, object.value())),
             (_, Shape::Table(_)) => Err(Status::not_acceptable()),
         }
@@ -51,16 +51,19 @@ impl EventWriter {
 
     fn line(&mut self, name: &str, shape: Shape, object: &Object) -> Vec<u8> {
         match shape {
-            Shape::Object => json_text::event(name, object.json_len(), |out| object.write_json(out)),
+            Shape::Object => json_text::event(name, object.json_len(), |out| {
+                json_text::write_shown(out, self.kind, object);
+            }),
             Shape::Metadata(version) => {
                 json_text::event(name, object.json_len(), |out| table::write_metadata_of(out, version, object))
             }
             Shape::Table(version) => {
-                let (columns, now) = (self.kind.columns, Timestamp::now());
-                let reads = table::reads(columns);
+                let (kind, columns) = (self.kind, self.kind.columns);
+                let rows = Rows { kind, columns, version, include: self.include, now: Timestamp::now() };
+                let reads = rows.reads();
                 let table = self.table(version, &json!({ "resourceVersion": object.revision().to_string() }));
                 let document = json_text::with_last(&table, "rows", slice::from_ref(object), |out, object| {
-                    table::write_row(out, columns, &reads, version, object, self.include, now);
+                    rows.write(out, &reads, object);
                 });
                 json_text::event(name, document.len(), |out| out.extend_from_slice(&document))
             }
@@ -94,9 +97,9 @@ impl EventWriter {
 
 /// Which of the encodings of an event this is. A table differs from watcher to watcher, and its
 /// ages from moment to moment.
-fn form_number(name: &str, form: Form) -> Option<u8> {
+fn form_number(name: &str, form: Form, kind: &Kind) -> Option<u8> {
     let shape = match form.shape {
-        Shape::Object => 0,
+        Shape::Object => 3 * kind.view_number(),
         Shape::Metadata("v1") => 1,
         Shape::Metadata(_) => 2,
         Shape::Table(_) => return None,
@@ -107,5 +110,5 @@ fn form_number(name: &str, form: Form) -> Option<u8> {
         _ => 2,
     };
     let codec = u8::from(form.codec == Codec::Protobuf);
-    Some(name * 6 + shape * 2 + codec)
+    Some((shape * 3 + name) * 2 + codec)
 }

@@ -17,7 +17,7 @@ const SHOWN: usize = 30;
 
 /// An object that was read.
 pub(super) struct Intake {
-    /// With `apiVersion` and `kind`, without unknown fields and nulls.
+    /// As it is stored: with `apiVersion` and `kind`, without unknown fields and nulls.
     pub(super) object: Value,
     /// Sentences for the `Warning` header.
     pub(super) warnings: Vec<String>,
@@ -35,7 +35,7 @@ pub(super) fn object(call: &Call, kind: &'static Kind, validation: Validation) -
     let decoded = (kind.shape.decode)(value).map_err(|error| unhandled(kind.kind, kind, &error.message))?;
     let warnings = complaints(&duplicates, &decoded.unknown, validation)
         .map_err(|sentence| unhandled(kind.kind, kind, &sentence))?;
-    Ok(Intake { object: decoded.object, warnings })
+    Ok(Intake { object: kind.kept(decoded.object), warnings })
 }
 
 /// Reads the body as some object; `wanted` is the `apiVersion` and `kind` of one that does not

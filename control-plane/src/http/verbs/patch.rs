@@ -1,7 +1,10 @@
 //! A change of the object that is stored, in one of three languages.
 //!
-//! In: a patch body. Out: the patched object, through the same door as an update. A patch that
-//! names no revision is applied again when the object changed meanwhile.
+//! In: a patch body. Out: the patched object, through the same door as an update. A patch is about
+//! the object as the row of the path shows it. One that names no revision is applied again when
+//! the object changed meanwhile.
+
+use std::borrow::Cow;
 
 use http::{StatusCode, header};
 use nodeplane_api::{
@@ -39,8 +42,10 @@ pub(super) async fn patch(ask: &Ask<'_>, part: Part) -> Result<Reply, Status> {
     let options = read_options(ask)?;
     let (kind, key) = (ask.kind(), ask.key());
     let edit = |old: Option<&Value>| {
-        let patched = patch.apply(old.unwrap_or(&Value::Null), Some(kind))?;
-        let (mut object, warnings) = patch.shape(patched, kind, options.validation)?;
+        let old = old.map(|old| kind.shown(Cow::Borrowed(old)));
+        let patched = patch.apply(old.as_deref().unwrap_or(&Value::Null), Some(kind))?;
+        let (object, warnings) = patch.shape(patched, kind, options.validation)?;
+        let mut object = kind.kept(object);
         own::check_name(&mut object, &key)?;
         Ok(Edit { object, warnings })
     };

@@ -1,4 +1,4 @@
-//! The core group, and the EndpointSlices that are one with its Endpoints.
+//! The core group, the EndpointSlices that are one with its Endpoints, and events of both groups.
 
 mod claims;
 mod cluster_ips;
@@ -19,6 +19,7 @@ mod tests;
 
 pub(super) use self::{
     endpoints::EndpointSliceStrategy,
+    event::EventStrategy,
     service::{ServiceStrategy, check_protocol, check_target},
 };
 use super::{Strategy, plain};
@@ -28,7 +29,7 @@ pub(super) fn strategy(kind: &str) -> &'static dyn Strategy {
     match kind {
         "ConfigMap" => &config_map::ConfigMapStrategy,
         "Endpoints" => &endpoints::EndpointsStrategy,
-        "Event" => &event::EventStrategy,
+        "Event" => &EventStrategy { is_strict: false },
         "Namespace" => &namespace::NamespaceStrategy,
         "Node" => &node::NodeStrategy,
         "Pod" => &pod::PodStrategy,

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::{
     config_map::ConfigMapStrategy,
     endpoints::{EndpointSliceStrategy, EndpointsStrategy},
-    event::EventStrategy,
     node::NodeStrategy,
 };
 use crate::registry::{
@@ -191,18 +190,4 @@ fn leases_last_some_time() {
             "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0"
         ]
     );
-}
-
-#[test]
-fn events_lie_where_their_object_is() {
-    let event = |own: &str, about: &str| {
-        let fields =
-            json!({ "metadata": { "namespace": own }, "involvedObject": { "kind": "Pod", "namespace": about } });
-        refused(&EventStrategy, &object("v1", "Event", &fields))
-    };
-    assert_eq!(event("shop", "shop"), Vec::<String>::new());
-    assert_eq!(event("default", ""), Vec::<String>::new());
-    let words = "does not match event.namespace";
-    assert_eq!(event("shop", "other"), [format!("involvedObject.namespace: Invalid value: \"other\": {words}")]);
-    assert_eq!(event("shop", ""), [format!("involvedObject.namespace: Invalid value: \"\": {words}")]);
 }

@@ -28,7 +28,8 @@ impl Engine {
         self.registry.repair().await?;
         let namespaces = known("", "v1", "namespaces").map_err(unavailable)?;
         let living = self.names(namespaces).await?;
-        let stored = KINDS.iter().filter(|kind| kind.is_namespaced() && kind.backing == Backing::Stored);
+        let is_stored = |kind: &&Kind| kind.backing == Backing::Stored && !kind.is_view();
+        let stored = KINDS.iter().filter(is_stored).filter(|kind| kind.is_namespaced());
         for kind in stored {
             let collection = self.objects.collection(kind, "");
             for object in self.objects.cache().list(&collection, Freshness::Any).await?.objects {

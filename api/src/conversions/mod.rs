@@ -1,0 +1,11 @@
+//! Objects from one served form to another, for kinds with several.
+//!
+//! In: an object in the stored form or in that of a view (the rows of [`kinds`](crate::kinds) say
+//! which is which). Out: the same object in the other form. Pure functions that never fail: what
+//! they cannot read stays where it is.
+
+mod event;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::event::NEW_EVENT;
