@@ -71,3 +71,17 @@ pub(super) fn first_few(all: &[String]) -> String {
         more => format!("{shown} + {more} more..."),
     }
 }
+
+/// A number or a share such as `25%`; what stands for an empty one when there is none.
+pub(super) fn number_or_text(object: &Value, pointer: &str, empty: &str) -> Value {
+    match object.pointer(pointer) {
+        Some(Value::Number(number)) => number.to_string().into(),
+        Some(Value::String(text)) => text.as_str().into(),
+        _ => empty.into(),
+    }
+}
+
+/// The truth of a field, or what it is when it is absent.
+pub(super) fn truth_or(object: &Value, pointer: &str, absent: bool) -> Value {
+    object.pointer(pointer).and_then(Value::as_bool).unwrap_or(absent).into()
+}

@@ -54,7 +54,7 @@ pub(crate) use self::{
 pub struct Column {
     /// Heading, such as `Cluster-IP`; kubectl prints it in capitals.
     pub name: &'static str,
-    /// OpenAPI type of the cells: `string` or `integer`.
+    /// OpenAPI type of the cells: `string`, `integer` or `boolean`; `date` for a moment.
     pub kind: &'static str,
     /// OpenAPI format; `name` marks the column that holds the object's name.
     pub format: &'static str,
@@ -78,6 +78,11 @@ impl Column {
     /// A column of numbers.
     const fn number(name: &'static str, description: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Self {
         Self { name, kind: "integer", format: "", priority: 0, description, reads: &[""], cell }
+    }
+
+    /// A column of truths.
+    const fn boolean(name: &'static str, description: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Self {
+        Self { name, kind: "boolean", format: "", priority: 0, description, reads: &[""], cell }
     }
 
     /// The same column, which reads only some of an object.
@@ -105,6 +110,15 @@ const NAME: Column = Column::text("Name", "Name of the object, unique in its nam
 })
 .reads(&["/metadata/name"])
 .names_object();
+
+/// When the object was made: the second column of kinds without columns of their own.
+const CREATED_AT: Column = Column {
+    kind: "date",
+    ..Column::text("Created At", "When the object was made.", |object, _| {
+        cells::text(object, "/metadata/creationTimestamp")
+    })
+    .reads(&["/metadata/creationTimestamp"])
+};
 
 /// How long ago the object was made.
 const AGE: Column = Column::text("Age", "Time since the object was made.", |object, now| {

@@ -51,7 +51,7 @@ fn external(service: &Value) -> String {
 }
 
 /// Where the load balancer answers, sorted.
-fn balancer(service: &Value) -> Vec<&str> {
+pub(super) fn balancer(service: &Value) -> Vec<&str> {
     let ingress = items(service, "/status/loadBalancer/ingress");
     let found: BTreeSet<&str> = ingress.map(|point| or(str_at(point, "/ip"), str_at(point, "/hostname"))).collect();
     found.into_iter().filter(|address| !address.is_empty()).collect()

@@ -1,3 +1,5 @@
+mod resources;
+
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -82,6 +84,35 @@ fn every_kind_has_the_headings_of_upstream() {
         ("Lease", "Name | Holder | Age"),
         ("Deployment", &format!("Name | Ready | Up-to-date | Available | {workload}")),
         ("ReplicaSet", &format!("Name | Desired | Current | Ready | {workload}")),
+        ("Ingress", "Name | Class | Hosts | Address | Ports | Age"),
+        ("IngressClass", "Name | Controller | Parameters | Age"),
+        ("NetworkPolicy", "Name | Pod-Selector | Age"),
+        ("PodDisruptionBudget", "Name | Min Available | Max Unavailable | Allowed Disruptions | Age"),
+        ("Role", "Name | Created At"),
+        ("ClusterRole", "Name | Created At"),
+        ("RoleBinding", "Name | Role | Age | (Users) | (Groups) | (ServiceAccounts)"),
+        ("ClusterRoleBinding", "Name | Role | Age | (Users) | (Groups) | (ServiceAccounts)"),
+        ("PriorityClass", "Name | Value | Global-Default | Age | PreemptionPolicy"),
+        ("RuntimeClass", "Name | Handler | Age"),
+        ("LimitRange", "Name | Created At"),
+        ("ResourceQuota", "Name | Request | Limit | Age"),
+        (
+            "PersistentVolume",
+            "Name | Capacity | Access Modes | Reclaim Policy | Status | Claim | StorageClass | VolumeAttributesClass | \
+             Reason | Age | (VolumeMode)",
+        ),
+        (
+            "PersistentVolumeClaim",
+            "Name | Status | Volume | Capacity | Access Modes | StorageClass | VolumeAttributesClass | Age | (VolumeMode)",
+        ),
+        ("StorageClass", "Name | Provisioner | ReclaimPolicy | VolumeBindingMode | AllowVolumeExpansion | Age"),
+        (
+            "CSIDriver",
+            "Name | AttachRequired | PodInfoOnMount | StorageCapacity | TokenRequests | RequiresRepublish | Modes | Age",
+        ),
+        ("CSINode", "Name | Drivers | Age"),
+        ("CSIStorageCapacity", "Name | StorageClassName | Capacity"),
+        ("VolumeAttachment", "Name | Attacher | PV | Node | Attached | Age"),
     ] {
         let kind = kinds::KINDS.iter().find(|row| row.kind == kind).expect("a kind");
         assert_eq!(headings(kind), expected);
