@@ -49,19 +49,22 @@ fn only(object: &Value, pointers: &[&str]) -> Value {
     }
 }
 
-fn check(group: &str, plural: &str, object: &Value, expected: &[&str]) {
+/// The headings of a kind; those of `-o wide` in parentheses.
+pub(super) fn headings(kind: &str) -> String {
+    let heading = |column: &Column| match column.priority {
+        0 => column.name.to_owned(),
+        _ => format!("({})", column.name),
+    };
+    let kind = kinds::KINDS.iter().find(|row| row.kind == kind).expect("a kind");
+    kind.columns.iter().map(heading).collect::<Vec<_>>().join(" | ")
+}
+
+pub(super) fn check(group: &str, plural: &str, object: &Value, expected: &[&str]) {
     assert_eq!(cells_of(group, plural, object), expected, "{plural}");
 }
 
 #[test]
 fn every_kind_has_the_headings_of_upstream() {
-    let headings = |kind: &kinds::Kind| -> String {
-        let heading = |column: &Column| match column.priority {
-            0 => column.name.to_owned(),
-            _ => format!("({})", column.name),
-        };
-        kind.columns.iter().map(heading).collect::<Vec<_>>().join(" | ")
-    };
     let workload = "Age | (Containers) | (Images) | (Selector)";
     for (kind, expected) in [
         ("Namespace", "Name | Status | Age"),
@@ -114,7 +117,6 @@ fn every_kind_has_the_headings_of_upstream() {
         ("CSIStorageCapacity", "Name | StorageClassName | Capacity"),
         ("VolumeAttachment", "Name | Attacher | PV | Node | Attached | Age"),
     ] {
-        let kind = kinds::KINDS.iter().find(|row| row.kind == kind).expect("a kind");
         assert_eq!(headings(kind), expected);
     }
 }
