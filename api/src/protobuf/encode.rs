@@ -146,6 +146,8 @@ impl Writer<'_> {
                     self.value(out, 1, of, value);
                     out.close(2, out.len() - start);
                 }
+                // A time that is not set.
+                (_, Value::Null) => out.field(2, &[]),
                 _ => self.value(out, 2, of, value),
             }
             out.field(1, key.as_bytes());

@@ -110,6 +110,21 @@ fn a_zero_is_kept_where_it_differs_from_absence() {
 }
 
 #[test]
+fn a_time_in_a_map_may_be_unset() {
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": { "name": "b" },
+        "status": { "disruptedPods": { "p": null } },
+    });
+    let kind = crate::kinds::by_plural("policy", "v1", "poddisruptionbudgets").unwrap();
+    let kept = (kind.shape.decode)(budget).unwrap().object;
+    assert_eq!(kept["status"]["disruptedPods"], json!({ "p": null }));
+    let body = encode(&kept).unwrap();
+    let entry = [0x12, 5, 0x0a, 1, b'p', 0x12, 0];
+    assert!(body.windows(entry.len()).any(|window| window == entry), "{body:x?}");
+    assert_eq!(decode(&body, ("v1", "Status")).unwrap()["status"]["disruptedPods"], json!({ "p": null }));
+}
+
+#[test]
 fn a_body_without_a_type_is_what_the_path_stands_for() {
     let mut typed =
         json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" }, "data": { "k": "v" } });

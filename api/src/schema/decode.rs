@@ -136,6 +136,9 @@ impl<'a> Walk<'a> {
     }
 
     fn time(&mut self, value: &Value) -> Result<(), DecodeError> {
+        if value.is_null() {
+            return Ok(());
+        }
         let Value::String(text) = value else { return Err(self.mismatch(value, &Type::Time)) };
         match text.parse::<jiff::Timestamp>() {
             Ok(_) => Ok(()),
@@ -224,11 +227,12 @@ fn fill_null(value: &mut Value, kind: &Type) {
     *value = match kind {
         Type::Object(_) | Type::Map(_) => Value::Object(serde_json::Map::new()),
         Type::List(_) => Value::Array(Vec::new()),
-        Type::Text | Type::Bytes | Type::Time | Type::MicroTime => Value::String(String::new()),
+        Type::Text | Type::Bytes => Value::String(String::new()),
         Type::Integer(_) | Type::Number | Type::IntOrString => Value::Number(Number::from(0)),
         Type::Quantity => "0".into(),
         Type::Bool => false.into(),
-        Type::Json => Value::Null,
+        // The zero time has no other text.
+        Type::Json | Type::Time | Type::MicroTime => Value::Null,
     };
 }
 
