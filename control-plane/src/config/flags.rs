@@ -1,11 +1,11 @@
 //! The command line: what a person may say, with a sentence about each thing.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::{net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::Range;
+use super::{Range, duration::duration};
 
 /// Kubernetes API server, controllers and scheduler in one process.
 #[derive(Debug, Parser)]
@@ -80,21 +80,15 @@ pub struct RunFlags {
     /// share an etcd: all serve the API, and one of them at a time runs controllers and scheduler.
     #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
     pub store: StoreKind,
-    /// The members of the etcd cluster, separated by commas.
-    #[arg(long, value_name = "URL,...", value_delimiter = ',', required_if_eq("store", "etcd"), value_parser = etcd_url)]
-    pub etcd_endpoints: Vec<String>,
-    /// What the keys of this cluster begin with, in either store.
-    #[arg(long, value_name = "PATH", default_value = "/registry", value_parser = prefix)]
-    pub etcd_prefix: String,
-    /// Who has signed the certificates of etcd (PEM), for https endpoints.
-    #[arg(long, value_name = "FILE")]
-    pub etcd_cafile: Option<PathBuf>,
-    /// The certificate to show to etcd (PEM).
-    #[arg(long, value_name = "FILE", requires = "etcd_keyfile", requires = "etcd_cafile")]
-    pub etcd_certfile: Option<PathBuf>,
-    /// The key of that certificate (PEM).
-    #[arg(long, value_name = "FILE", requires = "etcd_certfile")]
-    pub etcd_keyfile: Option<PathBuf>,
+    /// How etcd is reached.
+    #[command(flatten)]
+    pub etcd: EtcdFlags,
+    /// How often what happened one such time ago is forgotten in etcd; 0 leaves that to others.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub etcd_compaction_interval: Duration,
+    /// How long events are kept after their last change.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = life)]
+    pub event_ttl: Duration,
     /// The range of the virtual addresses of Services.
     #[arg(long, value_name = "RANGE", default_value = "10.96.0.0/16")]
     pub service_cidr: Range,
@@ -110,6 +104,34 @@ pub struct RunFlags {
     /// What is logged, in the form of `RUST_LOG`.
     #[arg(long, value_name = "FILTER", env = "NODEPLANE_LOG", default_value = "info")]
     pub log: String,
+}
+
+/// How etcd is reached.
+#[derive(Args, Clone, Debug)]
+pub struct EtcdFlags {
+    /// The members of the etcd cluster, separated by commas. One of them is in use; the others are
+    /// asked when it does not answer.
+    #[arg(long, value_name = "URL,...", value_delimiter = ',', value_parser = etcd_url)]
+    pub etcd_endpoints: Vec<String>,
+    /// What the keys of this cluster begin with, in either store.
+    #[arg(long, value_name = "PATH", default_value = "/registry", value_parser = prefix)]
+    pub etcd_prefix: String,
+    /// Who has signed the certificates of etcd (PEM), for https endpoints.
+    #[arg(long, value_name = "FILE")]
+    pub etcd_cafile: Option<PathBuf>,
+    /// The certificate to show to etcd (PEM).
+    #[arg(long, value_name = "FILE", requires = "etcd_keyfile", requires = "etcd_cafile")]
+    pub etcd_certfile: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "etcd_certfile")]
+    pub etcd_keyfile: Option<PathBuf>,
+    /// The user to be known as, where etcd has access control (etcdctl auth enable). It needs to
+    /// read and write the keys below --etcd-prefix.
+    #[arg(long, value_name = "NAME", requires = "etcd_password_file")]
+    pub etcd_user: Option<String>,
+    /// The file whose first line is the password of that user.
+    #[arg(long, value_name = "FILE", requires = "etcd_user")]
+    pub etcd_password_file: Option<PathBuf>,
 }
 
 /// Where objects are kept.
@@ -142,6 +164,11 @@ fn prefix(text: &str) -> Result<String, String> {
     let path = text.trim_end_matches('/');
     let is_path = path.starts_with('/') && !path.contains("//");
     if is_path { Ok(path.to_owned()) } else { Err("write a path such as /registry".to_owned()) }
+}
+
+/// A life that is one: etcd knows none below a second.
+fn life(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|life| if life.as_secs() > 0 { Ok(life) } else { Err("write at least 1s".to_owned()) })
 }
 
 fn san(text: &str) -> Result<String, String> {

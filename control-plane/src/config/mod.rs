@@ -4,6 +4,7 @@
 //! names the flag, what is wrong with it and what would be right. Never opens a file, a store or
 //! a socket.
 
+mod duration;
 mod flags;
 mod range;
 #[cfg(test)]
@@ -12,10 +13,11 @@ mod tests;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub use self::{
-    flags::{Flags, KubeconfigFlags, RunFlags, StoreKind, Verb, Who},
+    flags::{EtcdFlags, Flags, KubeconfigFlags, RunFlags, StoreKind, Verb, Who},
     range::Range,
 };
 
@@ -41,6 +43,10 @@ pub struct Config {
     pub store: StoreConfig,
     /// What all keys begin with, such as `/registry`.
     pub prefix: String,
+    /// How often etcd forgets; `None` leaves that to others.
+    pub compact_every: Option<Duration>,
+    /// How long events are kept.
+    pub event_life: Duration,
     /// Virtual addresses of Services.
     pub services: Range,
     /// Addresses of pods.
@@ -59,12 +65,18 @@ pub enum StoreConfig {
     /// In a file of the state directory.
     Embedded,
     /// In etcd.
-    Etcd {
-        /// URLs of the members.
-        endpoints: Vec<String>,
-        /// The files for https: authority, and our own certificate with its key.
-        tls: Option<(PathBuf, Option<(PathBuf, PathBuf)>)>,
-    },
+    Etcd(EtcdConfig),
+}
+
+/// How etcd is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdConfig {
+    /// URLs of the members.
+    pub endpoints: Vec<String>,
+    /// The files for https: authority, and our own certificate with its key.
+    pub tls: Option<(PathBuf, Option<(PathBuf, PathBuf)>)>,
+    /// A user of etcd, and the file with the password.
+    pub user: Option<(String, PathBuf)>,
 }
 
 /// A combination of flags that cannot be.
@@ -126,7 +138,9 @@ impl TryFrom<RunFlags> for Config {
             listen: flags.listen,
             advertise: flags.advertise_address,
             store,
-            prefix: flags.etcd_prefix,
+            prefix: flags.etcd.etcd_prefix,
+            compact_every: Some(flags.etcd_compaction_interval).filter(|every| !every.is_zero()),
+            event_life: flags.event_ttl,
             services: flags.service_cidr,
             pods: flags.cluster_cidr,
             server_ip,
@@ -191,13 +205,25 @@ fn check_advertised(flags: &RunFlags) -> Result<(), ConfigError> {
 }
 
 fn store(flags: &RunFlags) -> Result<StoreConfig, ConfigError> {
-    if flags.store == StoreKind::Embedded {
-        let given =
-            [("--etcd-endpoints", !flags.etcd_endpoints.is_empty()), ("--etcd-cafile", flags.etcd_cafile.is_some())];
-        return match given.into_iter().find(|(_, is_given)| *is_given) {
-            Some((flag, _)) => Err(ConfigError::new(flag, "the store is embedded", "add --store etcd")),
-            None => Ok(StoreConfig::Embedded),
-        };
+    if flags.store == StoreKind::Etcd {
+        return etcd(&flags.etcd).map(StoreConfig::Etcd);
+    }
+    let etcd = &flags.etcd;
+    let given = [
+        ("--etcd-endpoints", !etcd.etcd_endpoints.is_empty()),
+        ("--etcd-cafile", etcd.etcd_cafile.is_some()),
+        ("--etcd-user", etcd.etcd_user.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => Err(ConfigError::new(flag, "the store is embedded", "add --store etcd")),
+        None => Ok(StoreConfig::Embedded),
+    }
+}
+
+fn etcd(flags: &EtcdFlags) -> Result<EtcdConfig, ConfigError> {
+    if flags.etcd_endpoints.is_empty() {
+        let remedy = "add --etcd-endpoints http://HOST:PORT";
+        return Err(ConfigError::new("--etcd-endpoints", "nothing says where etcd is", remedy));
     }
     let is_https = |url: &&String| url.starts_with("https:");
     let (https, http): (Vec<&String>, Vec<&String>) = flags.etcd_endpoints.iter().partition(is_https);
@@ -210,6 +236,9 @@ fn store(flags: &RunFlags) -> Result<StoreConfig, ConfigError> {
         return Err(ConfigError::new(flag, "certificates are for https", "write https://, or drop --etcd-cafile"));
     }
     let identity = flags.etcd_certfile.clone().zip(flags.etcd_keyfile.clone());
-    let tls = flags.etcd_cafile.clone().map(|ca| (ca, identity));
-    Ok(StoreConfig::Etcd { endpoints: flags.etcd_endpoints.clone(), tls })
+    Ok(EtcdConfig {
+        endpoints: flags.etcd_endpoints.clone(),
+        tls: flags.etcd_cafile.clone().map(|ca| (ca, identity)),
+        user: flags.etcd_user.clone().zip(flags.etcd_password_file.clone()),
+    })
 }

@@ -52,7 +52,6 @@ fn a_bad_value_is_named_with_what_would_be_right() {
         ("--service-cidr 10.96.0.0/33", "--service-cidr", "\"33\" is no prefix length from 0 to 32"),
         ("--service-cidr fd00::/64", "--service-cidr", "\"fd00::\" is no IPv4 address"),
         ("--cluster-cidr 10.244.3.0/16", "--cluster-cidr", "write the range as 10.244.0.0/16"),
-        ("--store etcd", "--etcd-endpoints", "required"),
         (
             "--store etcd --etcd-endpoints 127.0.0.1:2379",
             "--etcd-endpoints",
@@ -61,6 +60,9 @@ fn a_bad_value_is_named_with_what_would_be_right() {
         ("--store paper", "--store", "embedded, etcd"),
         ("--etcd-prefix registry", "--etcd-prefix", "write a path such as /registry"),
         ("--etcd-keyfile k", "--etcd-certfile", "required"),
+        ("--etcd-user u", "--etcd-password-file", "required"),
+        ("--etcd-compaction-interval 5", "--etcd-compaction-interval", "write a duration such as 5m"),
+        ("--event-ttl 0s", "--event-ttl", "write at least 1s"),
         ("--tls-san API_1", "--tls-san", "write a host name in lower case"),
         ("--listen 6443", "--listen", "invalid socket address"),
         ("kubeconfig admin --server 127.0.0.1:6443 --out f", "--server", "write https://HOST:PORT"),
@@ -106,6 +108,7 @@ fn flags_that_do_not_fit_together_are_refused() {
              of this machine, or leave the flag out",
         ),
         ("--etcd-endpoints http://127.0.0.1:1", "--etcd-endpoints: the store is embedded; add --store etcd"),
+        ("--store etcd", "--etcd-endpoints: nothing says where etcd is; add --etcd-endpoints http://HOST:PORT"),
         (
             "--store etcd --etcd-endpoints https://127.0.0.1:1",
             "--etcd-endpoints https://127.0.0.1:1: nothing says who has signed etcd's certificates; add --etcd-cafile",
@@ -123,12 +126,32 @@ fn flags_that_do_not_fit_together_are_refused() {
 fn etcd_is_reached_as_the_flags_say() {
     let config = config(
         "--store etcd --etcd-endpoints https://a:2379,https://b:2379 --etcd-prefix /clusters/one/ --etcd-cafile ca \
-         --etcd-certfile c --etcd-keyfile k",
+         --etcd-certfile c --etcd-keyfile k --etcd-user u --etcd-password-file p --etcd-compaction-interval 1h0m30s",
     )
     .unwrap();
     assert_eq!(config.prefix, "/clusters/one");
-    let endpoints = vec!["https://a:2379".to_owned(), "https://b:2379".to_owned()];
-    assert_eq!(config.store, StoreConfig::Etcd { endpoints, tls: Some(("ca".into(), Some(("c".into(), "k".into())))) });
+    let expected = EtcdConfig {
+        endpoints: vec!["https://a:2379".to_owned(), "https://b:2379".to_owned()],
+        tls: Some(("ca".into(), Some(("c".into(), "k".into())))),
+        user: Some(("u".to_owned(), "p".into())),
+    };
+    assert_eq!(config.store, StoreConfig::Etcd(expected));
+    assert_eq!(config.compact_every, Some(Duration::from_secs(3630)));
+}
+
+#[test]
+fn times_are_written_as_elsewhere_in_kubernetes() {
+    let plain = config("").unwrap();
+    assert_eq!(plain.compact_every, Some(Duration::from_secs(300)));
+    assert_eq!(plain.event_life, Duration::from_secs(3600));
+    for (text, seconds) in [("30s", 30.0), ("1h0m0s", 3600.0), ("1.5h", 5400.0), ("90m", 5400.0), ("2s500ms", 2.5)] {
+        let config = config(&format!("--event-ttl {text}")).unwrap();
+        assert_eq!(config.event_life, Duration::from_secs_f64(seconds), "{text}");
+    }
+    assert_eq!(config("--etcd-compaction-interval 0").unwrap().compact_every, None);
+    for text in ["", "h", "1", "1d", "5 m", "m5", "1e3s", "99999999999999999999h"] {
+        assert!(duration::duration(text).is_err(), "{text}");
+    }
 }
 
 #[test]

@@ -29,9 +29,13 @@ use crate::store::{Store, StoreError, keys::Keys};
 pub use metadata::{validate_meta, validate_meta_update};
 pub use reservation::{Attempt, NotAllocated};
 
+/// Time that events are kept for, as by upstream.
+const EVENT_LIFE: Duration = Duration::from_secs(3600);
+
 /// The strategies of all kinds, with the allocators that some of them need.
 pub struct Registry {
     service: ServiceStrategy,
+    event_life: Duration,
 }
 
 /// What the registry must know about the cluster.
@@ -50,7 +54,19 @@ impl Registry {
     /// The registry over a store.
     pub fn new(store: Arc<dyn Store>, config: RegistryConfig) -> Self {
         let RegistryConfig { keys, service_cidr } = config;
-        Self { service: ServiceStrategy::new(store, &keys, service_cidr) }
+        Self { service: ServiceStrategy::new(store, &keys, service_cidr), event_life: EVENT_LIFE }
+    }
+
+    /// The same registry, with another time that events are kept for.
+    #[must_use]
+    pub fn with_event_life(mut self, life: Duration) -> Self {
+        self.event_life = life;
+        self
+    }
+
+    /// How long an object is kept after its last change, if not for ever.
+    pub fn life(&self, kind: &Kind) -> Option<Duration> {
+        self.strategy(kind).is_passing().then_some(self.event_life)
     }
 
     /// What differs for this kind. A view's strategy is asked about objects as they are stored.
@@ -185,6 +201,11 @@ pub trait Strategy: Send + Sync {
     /// Whether other objects may name one of this kind as their owner.
     fn has_dependents(&self) -> bool {
         true
+    }
+
+    /// Whether objects go by themselves, some time after their last change.
+    fn is_passing(&self) -> bool {
+        false
     }
 
     /// Whether `DELETE` answers with the object that is gone and not with a `Status`.

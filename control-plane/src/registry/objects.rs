@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use nodeplane_api::{
     kinds::{self, Kind},
     meta::Key,
-    status::{Reason, Status},
+    status::Status,
 };
 use serde_json::Value;
 
@@ -99,18 +99,26 @@ impl Objects {
         found.ok_or_else(|| Status::not_found(kind, name))
     }
 
-    /// Stores a new object, and gives it back with its revision.
-    pub async fn create(&self, key: &str, mut value: Value) -> Result<Value, StoreError> {
+    /// Stores a new object, and gives it back with its revision. One with a `life` goes by itself
+    /// when that is over.
+    pub async fn create(&self, key: &str, mut value: Value, life: Option<Duration>) -> Result<Value, StoreError> {
         let bytes = encode(&mut value);
-        let revision = self.store.create(key, bytes).await?;
+        let revision = self.store.create_for(key, bytes, life).await?;
         set_revision(&mut value, revision);
         Ok(value)
     }
 
-    /// Replaces an object that still has this revision, and gives it back with its new one.
-    pub async fn update(&self, key: &str, mut value: Value, expected: u64) -> Result<Value, StoreError> {
+    /// Replaces an object that still has this revision, and gives it back with its new one. A
+    /// `life` begins anew.
+    pub async fn update(
+        &self,
+        key: &str,
+        mut value: Value,
+        expected: u64,
+        life: Option<Duration>,
+    ) -> Result<Value, StoreError> {
         let bytes = encode(&mut value);
-        let revision = self.store.update(key, bytes, expected).await?;
+        let revision = self.store.update_for(key, bytes, expected, life).await?;
         set_revision(&mut value, revision);
         Ok(value)
     }
@@ -140,9 +148,7 @@ pub fn refusal(kind: &Kind, name: &str, error: StoreError) -> Status {
         StoreError::Exists => Status::already_exists(kind, name),
         StoreError::NotFound => Status::not_found(kind, name),
         StoreError::Conflict { .. } => Status::stale(kind, name),
-        StoreError::Compacted { oldest } => Status::expired(format!(
-            "The resourceVersion for the provided list is too old; the oldest one that is kept is {oldest}."
-        )),
+        StoreError::Compacted { .. } => Status::expired("The resourceVersion for the provided list is too old."),
         StoreError::Future { asked, newest } => {
             let words = format!("Too large resource version: {asked}, current: {newest}");
             Status::timeout(format!("Timeout: {words}"), 1).with_cause(
@@ -151,13 +157,9 @@ pub fn refusal(kind: &Kind, name: &str, error: StoreError) -> Status {
                 "",
             )
         }
-        StoreError::TooLarge => Status {
-            code: 413,
-            reason: Reason::RequestEntityTooLarge,
-            message: "etcdserver: request is too large".to_owned(),
-            details: Value::Null,
-            continue_token: None,
-        },
+        // Upstream hands etcd's own words on as they are.
+        StoreError::TooLarge => Status::failure("etcdserver: request is too large"),
+        StoreError::Full => Status::failure("etcdserver: mvcc: database space exceeded"),
         StoreError::Unavailable(source) => Status::unavailable(format!("the store is unavailable: {source:#}")),
     }
 }

@@ -63,7 +63,7 @@ impl Server {
         let keys = Keys::new(&config.prefix);
         let cache = WatchCache::start(store.clone(), &keys);
         let registry = RegistryConfig { keys: keys.clone(), service_cidr: config.services.pair() };
-        let registry = Arc::new(Registry::new(store.clone(), registry));
+        let registry = Arc::new(Registry::new(store.clone(), registry).with_event_life(config.event_life));
         registry.repair().await.context("comparing addresses and Services")?;
         cache.wait_until(0, LISTED_WITHIN).await.context("listing the store")?;
 

@@ -6,11 +6,11 @@ use anyhow::{Context, Result, anyhow};
 use tracing::info;
 
 use crate::{
-    config::{Config, StateDir, StoreConfig},
+    config::{Config, EtcdConfig, StateDir, StoreConfig},
     store::{
         Store,
         embedded::{EmbeddedStore, OpenError},
-        etcd::{EtcdOptions, EtcdStore, EtcdTls},
+        etcd::{EtcdOptions, EtcdStore, EtcdTls, EtcdUser},
     },
 };
 
@@ -20,16 +20,26 @@ pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>> {
     make_private(dir).with_context(|| format!("--state-dir {}: cannot be made", dir.display()))?;
     match &config.store {
         StoreConfig::Embedded => embedded(&config.state).await,
-        StoreConfig::Etcd { endpoints, tls } => {
-            let mut options = EtcdOptions::new(endpoints);
-            if let Some((ca, identity)) = tls {
-                let identity = identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
-                options.tls =
-                    Some(EtcdTls::read(ca, identity).context("--etcd-cafile, --etcd-certfile, --etcd-keyfile")?);
-            }
-            etcd(&options).await
+        StoreConfig::Etcd(etcd) => {
+            let options = EtcdOptions { compact_every: config.compact_every, ..etcd_options(etcd, &config.prefix)? };
+            let store = connect(&options).await?;
+            info!(endpoints = etcd.endpoints.join(","), "connected to etcd");
+            Ok(Arc::new(store))
         }
     }
+}
+
+/// How to reach etcd, with what is in the files that the flags name.
+pub(super) fn etcd_options(etcd: &EtcdConfig, prefix: &str) -> Result<EtcdOptions> {
+    let mut options = EtcdOptions { root: prefix.to_owned(), ..EtcdOptions::new(&etcd.endpoints) };
+    if let Some((ca, identity)) = &etcd.tls {
+        let identity = identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
+        options.tls = Some(EtcdTls::read(ca, identity).context("--etcd-cafile, --etcd-certfile, --etcd-keyfile")?);
+    }
+    if let Some((name, password)) = &etcd.user {
+        options.user = Some(EtcdUser::read(name, password).context("--etcd-password-file")?);
+    }
+    Ok(options)
 }
 
 /// A directory that is there keeps its mode.
@@ -52,10 +62,9 @@ async fn embedded(state: &StateDir) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(store))
 }
 
-async fn etcd(options: &EtcdOptions) -> Result<Arc<dyn Store>> {
+/// Connects to etcd.
+pub(super) async fn connect(options: &EtcdOptions) -> Result<EtcdStore> {
     let endpoints = options.endpoints.join(",");
     let store = EtcdStore::connect(options).await;
-    let store = store.with_context(|| format!("--etcd-endpoints {endpoints}: is etcd running there?"))?;
-    info!(endpoints, "connected to etcd");
-    Ok(Arc::new(store))
+    store.with_context(|| format!("--etcd-endpoints {endpoints}: is etcd running there?"))
 }

@@ -10,6 +10,8 @@ pub mod keys;
 pub mod object;
 pub mod watch_cache;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -85,6 +87,9 @@ pub enum StoreError {
     /// The value is larger than the store takes.
     #[error("the value is larger than the store takes")]
     TooLarge,
+    /// The store takes nothing more until somebody makes room; nothing was written.
+    #[error("the store is full")]
+    Full,
     /// The store did not answer; whether the operation took effect is unknown.
     #[error("the store is unavailable: {0}")]
     Unavailable(#[source] anyhow::Error),
@@ -111,10 +116,27 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Page, StoreError>;
 
     /// Writes a key that does not exist yet, and returns the new revision.
-    async fn create(&self, key: &str, value: Bytes) -> Result<u64, StoreError>;
+    async fn create(&self, key: &str, value: Bytes) -> Result<u64, StoreError> {
+        self.create_for(key, value, None).await
+    }
+
+    /// The same for a key that the store deletes by itself: not before its `life` is over, and
+    /// not much later.
+    async fn create_for(&self, key: &str, value: Bytes, life: Option<Duration>) -> Result<u64, StoreError>;
 
     /// Replaces a key whose revision is `expected`, and returns the new revision.
-    async fn update(&self, key: &str, value: Bytes, expected: u64) -> Result<u64, StoreError>;
+    async fn update(&self, key: &str, value: Bytes, expected: u64) -> Result<u64, StoreError> {
+        self.update_for(key, value, expected, None).await
+    }
+
+    /// The same with a new `life`, which begins now. Without one the key stays.
+    async fn update_for(
+        &self,
+        key: &str,
+        value: Bytes,
+        expected: u64,
+        life: Option<Duration>,
+    ) -> Result<u64, StoreError>;
 
     /// Deletes a key whose revision is `expected`, and returns the revision of the deletion.
     async fn delete(&self, key: &str, expected: u64) -> Result<u64, StoreError>;
@@ -130,6 +152,9 @@ pub trait Store: Send + Sync + 'static {
     async fn check(&self) -> Result<(), StoreError> {
         self.revision().await.map(drop)
     }
+
+    /// The keys under `prefix` that the store deletes by itself, with the time they have left.
+    async fn mortal(&self, prefix: &str) -> Result<Vec<(String, Duration)>, StoreError>;
 
     /// Forgets what happened before `revision`; newest values stay. The store can still be listed
     /// at `revision` and watched after it. Nothing to do when it is forgotten already.

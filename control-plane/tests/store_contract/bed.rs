@@ -53,41 +53,45 @@ pub struct Etcd {
 impl Etcd {
     /// Starts etcd with its data in `dir` and waits until it answers.
     pub async fn start(dir: &Path, more: &[&str]) -> Self {
-        let scheme = if more.is_empty() { "http" } else { "https" };
-        let mut tries = 0;
-        loop {
+        let [etcd] = Self::cluster(dir, more).await;
+        etcd
+    }
+
+    /// Starts the members of one etcd, and waits until all take connections.
+    pub async fn cluster<const N: usize>(dir: &Path, more: &[&str]) -> [Self; N] {
+        for _ in 0..5 {
             // The ports are free now; somebody else may be faster, then again with others.
-            let [client_port, peer_port] = free_ports();
-            let (client, peer) =
-                (format!("{scheme}://127.0.0.1:{client_port}"), format!("http://127.0.0.1:{peer_port}"));
-            let data = dir.join("etcd");
-            let mut arguments: Vec<String> = [
-                ("--data-dir", data.to_str().unwrap()),
-                ("--listen-client-urls", client.as_str()),
-                ("--advertise-client-urls", client.as_str()),
-                ("--listen-peer-urls", peer.as_str()),
-                ("--initial-advertise-peer-urls", peer.as_str()),
-                ("--initial-cluster", &format!("default={peer}")),
-                ("--log-level", "error"),
-            ]
-            .into_iter()
-            .flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()])
-            .collect();
-            arguments.extend(more.iter().map(|more| (*more).to_owned()));
-            let mut etcd = Self { child: run(&arguments), client_port, arguments };
-            if etcd.is_up().await {
-                return etcd;
+            let (clients, peers) = (free_ports::<N>(), free_ports::<N>());
+            let all: Vec<_> = (0..N).map(|at| format!("m{at}=http://127.0.0.1:{}", peers[at])).collect();
+            let mut members = std::array::from_fn(|at| {
+                let _ = fs::remove_dir_all(dir.join(format!("m{at}")));
+                let arguments = arguments(dir, at, clients[at], peers[at], &all.join(","), more);
+                Self { child: run(&arguments), client_port: clients[at], arguments }
+            });
+            let mut are_up = true;
+            for member in &mut members {
+                are_up &= member.is_up().await;
             }
-            tries += 1;
-            assert!(tries < 5, "etcd does not start");
-            drop(etcd);
-            let _ = fs::remove_dir_all(&data);
+            if are_up {
+                return members;
+            }
         }
+        panic!("etcd does not start");
     }
 
     /// How to reach it; nothing is compacted unless a test does it.
     pub fn options(&self) -> EtcdOptions {
-        EtcdOptions { compact_every: None, ..EtcdOptions::new([format!("127.0.0.1:{}", self.client_port)]) }
+        EtcdOptions {
+            compact_every: None,
+            root: "/r".to_owned(),
+            ..EtcdOptions::new([format!("127.0.0.1:{}", self.client_port)])
+        }
+    }
+
+    /// How to reach all members, this one first.
+    pub fn options_with(&self, others: &[Self]) -> EtcdOptions {
+        let ports = [self].into_iter().chain(others).map(|etcd| etcd.client_port);
+        EtcdOptions { endpoints: ports.map(|port| format!("127.0.0.1:{port}")).collect(), ..self.options() }
     }
 
     /// The process dies at once.
@@ -98,6 +102,9 @@ impl Etcd {
 
     /// Starts again with the same data and ports.
     pub async fn restart(&mut self) {
+        // The one before has gone already, whoever ended it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
         self.child = run(&self.arguments);
         assert!(self.is_up().await, "etcd does not start again");
     }
@@ -130,6 +137,24 @@ fn run(arguments: &[String]) -> Child {
     let mut etcd = Command::new("etcd");
     etcd.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     etcd.spawn().expect("these tests need etcd (package etcd-server) on the path")
+}
+
+fn arguments(dir: &Path, at: usize, client: u16, peer: u16, all: &str, more: &[&str]) -> Vec<String> {
+    let scheme = if more.contains(&"--cert-file") { "https" } else { "http" };
+    let (client, peer) = (format!("{scheme}://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+    let (name, data) = (format!("m{at}"), dir.join(format!("m{at}")));
+    let pairs = [
+        ("--name", name.as_str()),
+        ("--data-dir", data.to_str().unwrap()),
+        ("--listen-client-urls", client.as_str()),
+        ("--advertise-client-urls", client.as_str()),
+        ("--listen-peer-urls", peer.as_str()),
+        ("--initial-advertise-peer-urls", peer.as_str()),
+        ("--initial-cluster", all),
+        ("--log-level", "error"),
+    ];
+    let own = pairs.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
+    own.chain(more.iter().map(|more| (*more).to_owned())).collect()
 }
 
 fn free_ports<const N: usize>() -> [u16; N] {

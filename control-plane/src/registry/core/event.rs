@@ -40,6 +40,10 @@ impl Strategy for EventStrategy {
         false
     }
 
+    fn is_passing(&self) -> bool {
+        true
+    }
+
     fn validate(&self, event: &Value) -> FieldErrors {
         let (event, mut errors) = (At::root(event), FieldErrors::default());
         let has_place = match event.field("involvedObject").field("namespace").text() {

@@ -151,7 +151,8 @@ impl Engine {
         if work.dry_run || object == old.value() {
             return Ok(Landed::Unwritten(object.clone()));
         }
-        let updated = self.objects.update(old.key(), object.clone(), old.revision()).await;
+        let life = self.registry.life(self.kind_of(work));
+        let updated = self.objects.update(old.key(), object.clone(), old.revision(), life).await;
         updated.map(Landed::Stored).map_err(Failure::Store)
     }
 
@@ -184,7 +185,8 @@ impl Engine {
             };
         }
         let key = self.objects.key(kind, namespace, &work.name);
-        let created = self.objects.create(&key, object.clone()).await.map_err(Failure::Store)?;
+        let created =
+            self.objects.create(&key, object.clone(), self.registry.life(kind)).await.map_err(Failure::Store)?;
         if kind.is_namespaced() && !self.is_alive(namespace).await? {
             self.undo(work, &created).await?;
             return Err(Failure::Refused(refuse_terminating(kind, namespace, object)));

@@ -6,6 +6,7 @@
 //! gaps, no duplicates and no memory to run out of. A file has one server at a time.
 
 mod file;
+mod lives;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -106,7 +107,7 @@ impl EmbeddedStore {
         let newest = watch::channel(file.read(prepare).map_err(failed)?).0;
         let (requests, queue) = mpsc::channel(QUEUE);
         let (reader, receiver) = (Reader(file.clone()), newest.subscribe());
-        let writer = Writer::new(file, queue, newest, retention);
+        let writer = Writer::new(file, queue, newest, retention).map_err(|error| failed(error.into()))?;
         let writer = thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
         let writer = writer.map_err(|error| failed(error.into()))?;
         Ok(Self { reader, requests: Some(requests), newest: receiver, writer: Some(writer) })
@@ -155,14 +156,20 @@ impl Store for EmbeddedStore {
         self.reader.read(read).await
     }
 
-    async fn create(&self, key: &str, value: Bytes) -> Result<u64, StoreError> {
+    async fn create_for(&self, key: &str, value: Bytes, life: Option<Duration>) -> Result<u64, StoreError> {
         check_size(&value)?;
-        self.request(Work::Write(Write::Create { key: key.to_owned(), value })).await
+        self.request(Work::Write(Write::Create { key: key.to_owned(), value, life })).await
     }
 
-    async fn update(&self, key: &str, value: Bytes, expected: u64) -> Result<u64, StoreError> {
+    async fn update_for(
+        &self,
+        key: &str,
+        value: Bytes,
+        expected: u64,
+        life: Option<Duration>,
+    ) -> Result<u64, StoreError> {
         check_size(&value)?;
-        self.request(Work::Write(Write::Update { key: key.to_owned(), value, expected })).await
+        self.request(Work::Write(Write::Update { key: key.to_owned(), value, expected, life })).await
     }
 
     async fn delete(&self, key: &str, expected: u64) -> Result<u64, StoreError> {
@@ -191,6 +198,14 @@ impl Store for EmbeddedStore {
             None => self.revision().await.map(drop),
             Some(trouble) => Err(unavailable(anyhow::anyhow!("the last write failed: {trouble}"))),
         }
+    }
+
+    async fn mortal(&self, prefix: &str) -> Result<Vec<(String, Duration)>, StoreError> {
+        let prefix = prefix.to_owned();
+        let found = self.reader.read(move |snapshot| Ok(snapshot.mortal(&prefix)?)).await?;
+        let now = seconds_now();
+        let left = |dies_at: u64| Duration::from_secs(dies_at.saturating_sub(now));
+        Ok(found.into_iter().map(|(key, dies_at)| (key, left(dies_at))).collect())
     }
 
     async fn compact(&self, revision: u64) -> Result<(), StoreError> {
@@ -311,9 +326,14 @@ fn make_file(path: &Path) -> io::Result<()> {
 /// Makes the tables when they are missing, and gives the newest revision.
 fn prepare(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
-    let newest = Batch::new(&transaction)?.newest();
+    let newest = Batch::new(&transaction, seconds_now())?.newest();
     transaction.commit()?;
     Ok(newest)
+}
+
+/// Seconds since 1970.
+fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn unavailable(error: impl Into<anyhow::Error>) -> StoreError {

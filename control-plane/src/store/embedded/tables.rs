@@ -7,11 +7,18 @@
 //! | versions | (key, revision)    | the value, or nothing when the key was deleted  |
 //! | log      | revision           | the key that changed                            |
 //! | meta     | name               | newest revision, compacted revision             |
+//!
+//! How long keys live is kept beside ([`Lives`]).
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
-use super::{Change, Entry, Page, StoreError};
+use super::{
+    Change, Entry, Page, StoreError,
+    lives::{self, Lives, ReadLives},
+};
 
 const VERSIONS: TableDefinition<(&str, u64), Option<&[u8]>> = TableDefinition::new("versions");
 const LOG: TableDefinition<u64, &str> = TableDefinition::new("log");
@@ -26,8 +33,8 @@ const FIRST_REVISION: u64 = 1;
 /// A change that somebody asks for.
 #[derive(Debug)]
 pub(super) enum Write {
-    Create { key: String, value: Bytes },
-    Update { key: String, value: Bytes, expected: u64 },
+    Create { key: String, value: Bytes, life: Option<Duration> },
+    Update { key: String, value: Bytes, expected: u64, life: Option<Duration> },
     Delete { key: String, expected: u64 },
 }
 
@@ -50,6 +57,13 @@ impl Write {
         }
     }
 
+    fn life(&self) -> Option<Duration> {
+        match self {
+            Self::Create { life, .. } | Self::Update { life, .. } => *life,
+            Self::Delete { .. } => None,
+        }
+    }
+
     /// Whether the change may happen, given what is there.
     fn check(&self, current: Option<Entry>) -> Result<(), StoreError> {
         match (self, current) {
@@ -67,6 +81,7 @@ impl Write {
 pub(super) struct Snapshot {
     versions: redb::ReadOnlyTable<(&'static str, u64), Option<&'static [u8]>>,
     log: redb::ReadOnlyTable<u64, &'static str>,
+    lives: ReadLives,
     newest: u64,
     compacted: u64,
 }
@@ -77,6 +92,7 @@ impl Snapshot {
         Ok(Self {
             versions: transaction.open_table(VERSIONS)?,
             log: transaction.open_table(LOG)?,
+            lives: lives::read(transaction)?,
             newest: number(&meta, NEWEST)?.unwrap_or(FIRST_REVISION),
             compacted: number(&meta, COMPACTED)?.unwrap_or(0),
         })
@@ -141,6 +157,11 @@ impl Snapshot {
         Ok((changes, upto))
     }
 
+    /// The keys of a prefix that have an end, and when that is.
+    pub(super) fn mortal(&self, prefix: &str) -> Result<Vec<(String, u64)>, redb::Error> {
+        lives::under(&self.lives, prefix)
+    }
+
     /// Versions and log entries on disk.
     #[cfg(test)]
     pub(super) fn len(&self) -> Result<(u64, u64), redb::Error> {
@@ -196,18 +217,19 @@ pub(super) struct Batch<'t> {
     versions: Table<'t, (&'static str, u64), Option<&'static [u8]>>,
     log: Table<'t, u64, &'static str>,
     meta: Table<'t, &'static str, u64>,
+    lives: Lives<'t>,
     newest: u64,
     compacted: u64,
 }
 
 impl<'t> Batch<'t> {
-    /// Opens the tables; makes them in a new store.
-    pub(super) fn new(transaction: &'t WriteTransaction) -> Result<Self, redb::Error> {
+    /// Opens the tables; makes them in a new store. `now` is in seconds since 1970.
+    pub(super) fn new(transaction: &'t WriteTransaction, now: u64) -> Result<Self, redb::Error> {
         let meta = transaction.open_table(META)?;
         let newest = number(&meta, NEWEST)?.unwrap_or(FIRST_REVISION);
         let compacted = number(&meta, COMPACTED)?.unwrap_or(0);
         let (versions, log) = (transaction.open_table(VERSIONS)?, transaction.open_table(LOG)?);
-        Ok(Self { versions, log, meta, newest, compacted })
+        Ok(Self { versions, log, meta, lives: Lives::new(transaction, now)?, newest, compacted })
     }
 
     pub(super) fn newest(&self) -> u64 {
@@ -224,12 +246,28 @@ impl<'t> Batch<'t> {
         if let Err(refused) = write.check(version_at(&self.versions, key, u64::MAX)?) {
             return Ok(Err(refused));
         }
+        self.lives.set(key, write.life())?;
+        self.append(key, write.value().map(AsRef::as_ref)).map(Ok)
+    }
+
+    /// A new version of a key.
+    fn append(&mut self, key: &str, value: Option<&[u8]>) -> Result<u64, redb::Error> {
         let revision = self.newest + 1;
-        self.versions.insert((key, revision), write.value().map(AsRef::as_ref))?;
+        self.versions.insert((key, revision), value)?;
         self.log.insert(revision, key)?;
         self.meta.insert(NEWEST, revision)?;
         self.newest = revision;
-        Ok(Ok(revision))
+        Ok(revision)
+    }
+
+    /// Deletes keys whose life is over, at most `limit` of them. Gives the time of the next
+    /// death, which has passed when there are more.
+    pub(super) fn expire(&mut self, limit: usize) -> Result<Option<u64>, redb::Error> {
+        for _ in 0..limit {
+            let Some(key) = self.lives.take_dead()? else { break };
+            self.append(&key, None)?;
+        }
+        self.lives.next_death()
     }
 
     /// Declares everything before `revision` forgotten. [`Batch::clean`] frees the space.

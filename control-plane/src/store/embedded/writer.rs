@@ -2,23 +2,30 @@
 //!
 //! In: changes and compactions, each with the address for its answer. Out: one durable commit per
 //! batch, then the newest revision to all watches, then the answers. A disk that syncs slowly
-//! makes the batches larger, not the writers slower. Also forgets what is past its retention.
+//! makes the batches larger, not the writers slower. Also forgets what is past its retention, and
+//! deletes what is past its life: some of it with each batch, and by itself when nobody writes.
 
 use std::{
     collections::VecDeque,
+    io,
     time::{Duration, Instant},
 };
 
 use redb::Database;
-use tokio::sync::{
-    mpsc::{self, error::TryRecvError},
-    oneshot, watch,
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::{
+        mpsc::{self, error::TryRecvError},
+        oneshot, watch,
+    },
+    time::timeout,
 };
 use tracing::{debug, error};
 
 use super::{
     Retention, StoreError,
     file::File,
+    seconds_now,
     tables::{Batch, Write},
     unavailable,
 };
@@ -29,6 +36,10 @@ const BATCH_REQUESTS: usize = 512;
 const BATCH_BYTES: usize = 8 << 20;
 /// Forgotten changes that one commit removes.
 const CLEAN: usize = 1000;
+/// Keys past their life that one commit deletes.
+const EXPIRE: usize = 500;
+/// The longest rest before a look at the clock, which somebody may set.
+const LOOK_EVERY: u64 = 60;
 /// Time between two marks for the retention by age.
 const MARK_EVERY: Duration = Duration::from_secs(10);
 /// Automatic compactions forget at least this many changes at once.
@@ -67,6 +78,10 @@ pub(super) struct Writer {
     marks: VecDeque<(Instant, u64)>,
     /// Whether forgotten changes are still on disk.
     unclean: bool,
+    /// When the next key dies, in seconds since 1970.
+    next_death: Option<u64>,
+    /// For the time that the writer waits.
+    clock: Runtime,
 }
 
 impl Writer {
@@ -75,8 +90,10 @@ impl Writer {
         requests: mpsc::Receiver<Request>,
         newest: watch::Sender<u64>,
         retention: Retention,
-    ) -> Self {
-        Self { file, requests, newest, retention, marks: VecDeque::new(), unclean: true }
+    ) -> io::Result<Self> {
+        let clock = Builder::new_current_thread().enable_time().build()?;
+        let (marks, unclean, next_death) = (VecDeque::new(), true, None);
+        Ok(Self { file, requests, newest, retention, marks, unclean, next_death, clock })
     }
 
     /// Works until nobody can send requests any more.
@@ -85,8 +102,8 @@ impl Writer {
             let (work, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|each| (each.work, each.answer)).unzip();
             let results = self.commit(&work, Instant::now()).unwrap_or_else(|error| {
                 error!(%error, requests = work.len(), "a commit failed");
-                // Cleaning that fails waits for the next request instead of spinning.
-                self.unclean = false;
+                // What fails waits for the next request instead of spinning.
+                (self.unclean, self.next_death) = (false, None);
                 work.iter().map(|_| Err(unavailable(anyhow::anyhow!("the commit failed: {error}")))).collect()
             });
             for (answer, result) in answers.into_iter().zip(results) {
@@ -96,12 +113,9 @@ impl Writer {
         }
     }
 
-    /// Waits for a request, unless there is cleaning to do; takes those that queued up with it.
+    /// Waits for something to do; takes the requests that queued up.
     fn next_batch(&mut self) -> Option<Vec<Request>> {
-        let mut batch = Vec::new();
-        if !self.unclean {
-            batch.push(self.requests.blocking_recv()?);
-        }
+        let mut batch = self.first_request()?;
         let mut bytes: usize = batch.iter().map(|request| request.work.size()).sum();
         while batch.len() < BATCH_REQUESTS && bytes < BATCH_BYTES {
             match self.requests.try_recv() {
@@ -114,6 +128,21 @@ impl Writer {
             }
         }
         Some(batch)
+    }
+
+    /// Waits for a request, but not while there is cleaning to do, nor longer than until a key
+    /// dies. Nothing when nobody can send requests any more.
+    fn first_request(&mut self) -> Option<Vec<Request>> {
+        if self.unclean {
+            return Some(Vec::new());
+        }
+        let Some(next_death) = self.next_death else { return self.requests.blocking_recv().map(|one| vec![one]) };
+        let rest = next_death.saturating_sub(seconds_now()).min(LOOK_EVERY);
+        let (clock, requests) = (&self.clock, &mut self.requests);
+        match clock.block_on(async { timeout(Duration::from_secs(rest), requests.recv()).await }) {
+            Ok(request) => request.map(|one| vec![one]),
+            Err(_) => Some(Vec::new()),
+        }
     }
 
     /// Does a batch of work in one transaction; durable when this returns.
@@ -129,7 +158,7 @@ impl Writer {
         now: Instant,
     ) -> Result<Vec<Result<u64, StoreError>>, redb::Error> {
         let transaction = database.begin_write()?;
-        let mut batch = Batch::new(&transaction)?;
+        let mut batch = Batch::new(&transaction, seconds_now())?;
         let mut results = Vec::with_capacity(work.len());
         for work in work {
             results.push(match work {
@@ -137,6 +166,7 @@ impl Writer {
                 Work::Compact(revision) => batch.compact(*revision)?,
             });
         }
+        let next_death = batch.expire(EXPIRE)?;
         if let Some(revision) = self.forgettable(batch.newest(), batch.compacted(), now) {
             debug!(revision, newest = batch.newest(), "compacting");
             // Between the compacted and the newest revision: never refused.
@@ -146,7 +176,7 @@ impl Writer {
         let newest = batch.newest();
         drop(batch);
         transaction.commit()?;
-        self.unclean = unclean;
+        (self.unclean, self.next_death) = (unclean, next_death);
         self.newest.send_if_modified(|seen| std::mem::replace(seen, newest) != newest);
         Ok(results)
     }

@@ -1,34 +1,44 @@
 //! Forgets the past in etcd, as the API server of upstream does.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use etcd_client::{GetOptions, KvClient};
+use etcd_client::Client;
 use tracing::{debug, warn};
 
-use super::{NO_KEY, TIMEOUT, fault::Fault, revision_of, signed, within};
+use super::{
+    TIMEOUT,
+    fault::Fault,
+    members::{Members, Repeat},
+    newest, signed,
+};
 
 /// Compacts to the revision that was the newest one period ago, for ever. Several servers may do
 /// so: who comes second finds it done.
-pub(super) async fn run(mut kv: KvClient, every: Duration) {
+pub(super) async fn run(members: Arc<Members>, every: Duration) {
     let mut before = None;
     loop {
-        match round(&mut kv, before).await {
+        match round(&members, before).await {
             Ok(newest) => before = Some(newest),
-            Err(fault) => warn!(?fault, "compacting etcd failed"),
+            Err(fault) => warn!(%fault, "compacting etcd failed"),
         }
         tokio::time::sleep(every).await;
     }
 }
 
 /// Compacts to `before` and gives the newest revision.
-async fn round(kv: &mut KvClient, before: Option<u64>) -> Result<u64, Fault> {
+async fn round(members: &Members, before: Option<u64>) -> Result<u64, Fault> {
     if let Some(revision) = before {
-        match within(TIMEOUT, kv.compact(signed(revision), None)).await {
-            Ok(_) => debug!(revision, "compacted etcd"),
+        match compact(members, revision).await {
+            Ok(()) => debug!(revision, "compacted etcd"),
             Err(Fault::Compacted) => {}
             Err(fault) => return Err(fault),
         }
     }
-    let newest = within(TIMEOUT, kv.get(NO_KEY, Some(GetOptions::new().with_count_only()))).await?;
-    revision_of(newest.header())
+    newest(members).await
+}
+
+/// Forgets what happened before a revision.
+pub(super) async fn compact(members: &Members, revision: u64) -> Result<(), Fault> {
+    let compact = |client: Client| async move { client.kv_client().compact(signed(revision), None).await };
+    members.call(TIMEOUT, Repeat::Any, compact).await.map(drop)
 }

@@ -2,9 +2,7 @@
 
 use std::{io, path::Path, time::Duration};
 
-use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
-
-use super::super::StoreError;
+use etcd_client::{Certificate, Client, ConnectOptions, Error, Identity, TlsOptions};
 
 /// The largest message taken from etcd. A page of large objects is more than gRPC's 4 MB.
 pub(super) const MAX_MESSAGE: usize = 1 << 30;
@@ -21,6 +19,10 @@ pub struct EtcdOptions {
     pub endpoints: Vec<String>,
     /// Certificates, for `https` URLs.
     pub tls: Option<EtcdTls>,
+    /// Whom etcd's own access control knows us as.
+    pub user: Option<EtcdUser>,
+    /// What all our keys begin with: what the user may read and write.
+    pub root: String,
     /// How often what happened one period earlier is forgotten; `None` leaves that to others.
     pub compact_every: Option<Duration>,
 }
@@ -31,8 +33,35 @@ impl EtcdOptions {
         Self {
             endpoints: endpoints.into_iter().map(Into::into).collect(),
             tls: None,
+            user: None,
+            root: "/registry".to_owned(),
             compact_every: Some(Duration::from_secs(300)),
         }
+    }
+}
+
+/// A user of etcd.
+#[derive(Clone)]
+pub struct EtcdUser {
+    /// The name.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
+impl EtcdUser {
+    /// A user whose password is the first line of a file.
+    pub fn read(name: &str, password: &Path) -> io::Result<Self> {
+        let text =
+            String::from_utf8(read(password)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Ok(Self { name: name.to_owned(), password: text.lines().next().unwrap_or_default().to_owned() })
+    }
+}
+
+impl std::fmt::Debug for EtcdUser {
+    /// Leaves the password out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EtcdUser").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -65,8 +94,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
-/// A client of all endpoints; connects when it is needed, and again after a failure.
-pub(super) async fn client(options: &EtcdOptions) -> Result<Client, StoreError> {
+/// A client of one endpoint. It connects when it is needed, which is at once when there is a user
+/// to be known as; and again after a failure.
+pub(super) async fn client(options: &EtcdOptions, endpoint: &str) -> Result<Client, Error> {
     let mut connect = ConnectOptions::new()
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1)
@@ -76,8 +106,10 @@ pub(super) async fn client(options: &EtcdOptions) -> Result<Client, StoreError> 
     if let Some(tls) = &options.tls {
         connect = connect.with_tls(tls_options(tls));
     }
-    let client = Client::connect(&options.endpoints, Some(connect)).await;
-    client.map_err(|error| StoreError::Unavailable(error.into()))
+    if let Some(EtcdUser { name, password }) = &options.user {
+        connect = connect.with_user(name, password);
+    }
+    Client::connect([endpoint], Some(connect)).await
 }
 
 fn tls_options(tls: &EtcdTls) -> TlsOptions {

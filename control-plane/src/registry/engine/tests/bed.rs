@@ -68,14 +68,20 @@ impl Store for Scripted {
         self.inner.list(prefix, start, revision, limit).await
     }
 
-    async fn create(&self, key: &str, value: Bytes) -> Result<u64, StoreError> {
+    async fn create_for(&self, key: &str, value: Bytes, life: Option<Duration>) -> Result<u64, StoreError> {
         self.act("create", key).await;
-        self.inner.create(key, value).await
+        self.inner.create_for(key, value, life).await
     }
 
-    async fn update(&self, key: &str, value: Bytes, expected: u64) -> Result<u64, StoreError> {
+    async fn update_for(
+        &self,
+        key: &str,
+        value: Bytes,
+        expected: u64,
+        life: Option<Duration>,
+    ) -> Result<u64, StoreError> {
         self.act("update", key).await;
-        self.inner.update(key, value, expected).await
+        self.inner.update_for(key, value, expected, life).await
     }
 
     async fn delete(&self, key: &str, expected: u64) -> Result<u64, StoreError> {
@@ -89,6 +95,10 @@ impl Store for Scripted {
 
     async fn revision(&self) -> Result<u64, StoreError> {
         self.inner.revision().await
+    }
+
+    async fn mortal(&self, prefix: &str) -> Result<Vec<(String, Duration)>, StoreError> {
+        self.inner.mortal(prefix).await
     }
 
     async fn compact(&self, revision: u64) -> Result<(), StoreError> {

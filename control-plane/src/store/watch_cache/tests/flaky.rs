@@ -50,12 +50,18 @@ impl<S: Store> Store for Flaky<S> {
         self.store.list(prefix, start, revision, limit).await
     }
 
-    async fn create(&self, key: &str, value: Bytes) -> Result<u64, StoreError> {
-        self.store.create(key, value).await
+    async fn create_for(&self, key: &str, value: Bytes, life: Option<Duration>) -> Result<u64, StoreError> {
+        self.store.create_for(key, value, life).await
     }
 
-    async fn update(&self, key: &str, value: Bytes, expected: u64) -> Result<u64, StoreError> {
-        self.store.update(key, value, expected).await
+    async fn update_for(
+        &self,
+        key: &str,
+        value: Bytes,
+        expected: u64,
+        life: Option<Duration>,
+    ) -> Result<u64, StoreError> {
+        self.store.update_for(key, value, expected, life).await
     }
 
     async fn delete(&self, key: &str, expected: u64) -> Result<u64, StoreError> {
@@ -73,6 +79,10 @@ impl<S: Store> Store for Flaky<S> {
 
     async fn revision(&self) -> Result<u64, StoreError> {
         self.store.revision().await
+    }
+
+    async fn mortal(&self, prefix: &str) -> Result<Vec<(String, Duration)>, StoreError> {
+        self.store.mortal(prefix).await
     }
 
     async fn compact(&self, revision: u64) -> Result<(), StoreError> {
