@@ -7,6 +7,7 @@
 //! Objects travel through the control plane as [`serde_json::Value`]; the typed structs of
 //! [`k8s_openapi`] (Kubernetes 1.33) are used to check their shape and by every reader.
 
+pub mod apply;
 pub mod columns;
 mod conversions;
 pub mod documents;

@@ -22,13 +22,25 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, GeneralP
 
 /// Decodes an object whose type has this full name, such as `io.k8s.api.core.v1.Pod`.
 pub(crate) fn decode(definition: &str, mut object: Value) -> Result<Decoded, DecodeError> {
+    let unknown = walk(definition, &mut object, false)?;
+    Ok(Decoded { object, unknown: unknown.into() })
+}
+
+/// Decodes a configuration that is to be applied: as [`decode`], but a null field says something
+/// and stays.
+pub(crate) fn decode_config(definition: &str, mut object: Value) -> Result<Value, DecodeError> {
+    walk(definition, &mut object, true)?;
+    Ok(object)
+}
+
+fn walk(definition: &str, object: &mut Value, keeps_nulls: bool) -> Result<Complaints, DecodeError> {
     let model = Model::get();
-    let mut walk = Walk { model, path: Vec::new(), owner: "", unknown: Complaints::default() };
+    let mut walk = Walk { model, path: Vec::new(), owner: "", unknown: Complaints::default(), keeps_nulls };
     match model.by_name(definition) {
-        Some(id) => walk.object(&mut object, id)?,
+        Some(id) => walk.object(object, id)?,
         None => return Err(walk.error(format!("no type {definition} is served"))),
     }
-    Ok(Decoded { object, unknown: walk.unknown.into() })
+    Ok(walk.unknown)
 }
 
 /// A step from a value to a part of it.
@@ -44,6 +56,7 @@ struct Walk<'a> {
     /// Name of the innermost object type, for error messages.
     owner: &'a str,
     unknown: Complaints,
+    keeps_nulls: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -77,7 +90,11 @@ impl<'a> Walk<'a> {
                     self.unknown.push(|| pointed(&self.path));
                     gone.push(name.clone());
                 }
-                Some(_) if value.is_null() => gone.push(name.clone()),
+                Some(_) if value.is_null() => {
+                    if !self.keeps_nulls {
+                        gone.push(name.clone());
+                    }
+                }
                 Some(field) => self.value(value, &field.kind)?,
             }
             self.path.pop();

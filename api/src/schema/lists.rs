@@ -303,3 +303,7 @@ pub(crate) const ATOMIC_TYPES: &[&str] = &[
     "rbac.v1.RoleRef",
     "rbac.v1.Subject",
 ];
+
+/// What keys of list items are when they are left out: (type of the item, field, value), sorted.
+pub(crate) const KEY_DEFAULTS: &[(&str, &str, &str)] =
+    &[("core.v1.ContainerPort", "protocol", "TCP"), ("core.v1.ServicePort", "protocol", "TCP")];

@@ -32,6 +32,17 @@ pub(crate) enum Slot {
     Inline(Message),
 }
 
+/// What the absence of a field says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// The same as its zero; Go has no pointer here.
+    Implicit,
+    /// Something else than its zero.
+    Explicit,
+    /// Nothing is known of it.
+    Unknown,
+}
+
 impl Message {
     /// The message of a type with this short name, such as `core.v1.Pod`.
     pub(super) fn of(short: &str) -> Option<Self> {
@@ -63,6 +74,17 @@ impl Message {
     pub(crate) fn slot(&self, number: u32) -> Option<&Slot> {
         let index = self.slots.binary_search_by_key(&number, |(n, _)| *n).ok()?;
         Some(&self.slots[index].1)
+    }
+
+    /// What the absence of a field says.
+    pub(super) fn presence(&self, field: &str) -> Presence {
+        let found = self.slots.iter().find_map(|(_, slot)| match slot {
+            Slot::Field { name, is_optional: true } if *name == field => Some(Presence::Explicit),
+            Slot::Field { name, .. } if *name == field => Some(Presence::Implicit),
+            Slot::Field { .. } => None,
+            Slot::Inline(inner) => Some(inner.presence(field)).filter(|presence| *presence != Presence::Unknown),
+        });
+        found.unwrap_or(Presence::Unknown)
     }
 
     /// The names of all fields, inline ones too.

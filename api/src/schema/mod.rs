@@ -13,17 +13,17 @@ mod model;
 use serde_json::{Value, json};
 
 pub use complaints::Complaints;
-pub(crate) use decode::decode;
-pub(crate) use lists::{Patch, Topology};
-pub(crate) use messages::{Message, Slot};
-pub(crate) use model::{Definition, Model, Type, TypeId};
+pub(crate) use decode::{decode, decode_config};
+pub(crate) use lists::{KEY_DEFAULTS, Patch, Topology};
+pub(crate) use messages::{Message, Presence, Slot};
+pub(crate) use model::{Definition, Field, Model, Type, TypeId, short_name};
 
 /// Adds to the JSON schema of a definition, such as `io.k8s.api.core.v1.Container`, what
 /// clients need to patch and to apply: `x-kubernetes-patch-merge-key`,
 /// `x-kubernetes-patch-strategy`, `x-kubernetes-list-type`, `x-kubernetes-list-map-keys` and
 /// `x-kubernetes-map-type`.
 pub fn annotate(definition: &str, schema: &mut Value) {
-    let short = model::short_name(definition);
+    let short = short_name(definition);
     if lists::ATOMIC_TYPES.binary_search(&short).is_ok() {
         schema["x-kubernetes-map-type"] = "atomic".into();
     }

@@ -9,8 +9,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::{
-    lists::{self, Patch},
-    messages::Message,
+    lists::{self, Patch, Topology},
+    messages::{Message, Presence},
 };
 use crate::{documents::DOCUMENTS, kinds::KINDS};
 
@@ -56,8 +56,12 @@ pub(crate) struct Field {
     pub(crate) kind: Type,
     /// What a strategic merge patch does with it.
     pub(crate) patch: Patch,
+    /// Who may own parts of it.
+    pub(crate) topology: Topology,
     /// Whether JSON always has it.
     pub(crate) is_required: bool,
+    /// What its absence says.
+    pub(crate) presence: Presence,
 }
 
 /// An object type.
@@ -67,6 +71,8 @@ pub(crate) struct Definition {
     pub(crate) name: String,
     /// Fields by name.
     pub(crate) fields: BTreeMap<String, Field>,
+    /// Whether its objects are owned as a whole.
+    pub(crate) is_atomic: bool,
     /// The same in protobuf; empty for types that have no such form.
     pub(crate) message: Message,
 }
@@ -111,32 +117,42 @@ impl Model {
         let by_name: HashMap<String, TypeId> =
             objects().enumerate().map(|(index, (name, _))| (name.clone(), TypeId(index))).collect();
         let definitions = objects()
-            .map(|(name, schema)| Definition {
-                name: name.clone(),
-                fields: fields(name, schema, &by_name),
-                message: Message::of(short_name(name)).unwrap_or_default(),
+            .map(|(name, schema)| {
+                let message = Message::of(short_name(name)).unwrap_or_default();
+                Definition {
+                    name: name.clone(),
+                    fields: fields(name, schema, &message, &by_name),
+                    is_atomic: lists::ATOMIC_TYPES.binary_search(&short_name(name)).is_ok(),
+                    message,
+                }
             })
             .collect();
         Self { definitions, by_name }
     }
 }
 
-fn fields(definition: &str, schema: &Value, by_name: &HashMap<String, TypeId>) -> BTreeMap<String, Field> {
+fn fields(
+    definition: &str,
+    schema: &Value,
+    message: &Message,
+    by_name: &HashMap<String, TypeId>,
+) -> BTreeMap<String, Field> {
     let short = short_name(definition);
     let properties = schema["properties"].as_object().into_iter().flatten();
     let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name));
     properties
         .map(|(name, property)| {
             let rule = lists::FIELDS.iter().find(|(kind, field, ..)| *kind == short && field == name);
-            let patch = rule.map_or(Patch::Replace, |(_, _, patch, _)| *patch);
-            let field = Field { kind: type_of(property, by_name), patch, is_required: required(name) };
-            (name.clone(), field)
+            let (patch, topology) =
+                rule.map_or((Patch::Replace, Topology::Granular), |(_, _, patch, topology)| (*patch, *topology));
+            let (kind, is_required) = (type_of(property, by_name), required(name));
+            (name.clone(), Field { kind, patch, topology, is_required, presence: message.presence(name) })
         })
         .collect()
 }
 
 /// `core.v1.Pod` of `io.k8s.api.core.v1.Pod`.
-pub(super) fn short_name(definition: &str) -> &str {
+pub(crate) fn short_name(definition: &str) -> &str {
     let apimachinery = definition.strip_prefix("io.k8s.apimachinery.pkg.apis.");
     apimachinery.or_else(|| definition.strip_prefix("io.k8s.api.")).unwrap_or(definition)
 }
