@@ -158,6 +158,14 @@ pub fn http_header(value: &str) -> Vec<String> {
     vec![mismatch(HEADER_WORDS, HEADER_FORMAT, &["X-Header-Name"])]
 }
 
+/// A name that stands between two slashes of a path.
+pub fn path_segment(value: &str) -> Vec<String> {
+    if matches!(value, "." | "..") {
+        return vec![format!("may not be '{value}'")];
+    }
+    ['/', '%'].iter().filter(|c| value.contains(**c)).map(|c| format!("may not contain '{c}'")).collect()
+}
+
 /// A share such as `25%`.
 pub fn percent(value: &str) -> Vec<String> {
     match value.strip_suffix('%') {

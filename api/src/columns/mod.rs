@@ -6,6 +6,7 @@
 //! an error.
 
 mod age;
+mod autoscaler;
 mod batch;
 mod cells;
 mod cluster;
@@ -29,6 +30,7 @@ use serde_json::Value;
 
 pub use self::workload::SCALE;
 pub(crate) use self::{
+    autoscaler::AUTOSCALER,
     batch::{CRON_JOB, JOB},
     cluster::{LEASE, NAMESPACE, NODE},
     config::{CONFIG_MAP, SECRET, SERVICE_ACCOUNT},

@@ -84,6 +84,7 @@ fn every_kind_has_the_headings_of_upstream() {
             "Event",
             "Last Seen | Type | Reason | Object | (Subobject) | (Source) | Message | (First Seen) | (Count) | (Name)",
         ),
+        ("HorizontalPodAutoscaler", "Name | Reference | Targets | MinPods | MaxPods | Replicas | Age"),
         ("Lease", "Name | Holder | Age"),
         ("Deployment", &format!("Name | Ready | Up-to-date | Available | {workload}")),
         ("ReplicaSet", &format!("Name | Desired | Current | Ready | {workload}")),
@@ -139,6 +140,49 @@ fn an_object_with_nothing_in_it_has_all_its_cells() {
     check("", "namespaces", &json!({}), &["", "", "<unknown>"]);
     check("", "services", &json!({}), &["", "", "<none>", "<unknown>", "<none>", "<unknown>", "<none>"]);
     check("discovery.k8s.io", "endpointslices", &json!({}), &["", "", "<unset>", "<unset>", "<unknown>"]);
+}
+
+/// An autoscaler's cell about some metrics, as wanted and as found.
+fn targets(wanted: &Value, found: &Value) -> String {
+    let autoscaler = json!({ "spec": { "metrics": wanted }, "status": { "currentMetrics": found } });
+    cells_of("autoscaling", "horizontalpodautoscalers", &autoscaler).swap_remove(2)
+}
+
+#[test]
+fn an_autoscaler_shows_what_it_measures() {
+    let autoscaler = json!({
+        "metadata": { "name": "a" },
+        "spec": { "scaleTargetRef": { "kind": "Deployment", "name": "d" }, "minReplicas": 1, "maxReplicas": 5 },
+        "status": { "currentReplicas": 2 },
+    });
+    let row = ["a", "Deployment/d", "<none>", "1", "5", "2", "<unknown>"];
+    check("autoscaling", "horizontalpodautoscalers", &autoscaler, &row);
+    let metric = |kind: &str, field: &str, more: Value| json!({ "type": kind, field: more });
+    let resource = |amounts: Value| metric("Resource", "resource", amounts);
+    let cpu = resource(json!({ "name": "cpu", "target": { "averageUtilization": 80 } }));
+    let memory = resource(json!({ "name": "memory", "target": { "averageValue": "100Mi" } }));
+    let pods = metric("Pods", "pods", json!({ "target": { "averageValue": "10" } }));
+    assert_eq!(targets(&json!([cpu]), &json!([])), "cpu: <unknown>/80%");
+    let found = json!([
+        resource(json!({ "name": "cpu", "current": { "averageUtilization": 7, "averageValue": "7m" } })),
+        resource(json!({ "name": "memory", "current": { "averageValue": "60Mi" } })),
+    ]);
+    assert_eq!(targets(&json!([cpu, memory]), &found), "cpu: 7%/80%, memory: 60Mi/100Mi");
+    assert_eq!(targets(&json!([cpu, memory, pods, pods]), &found), "cpu: 7%/80%, memory: 60Mi/100Mi + 2 more...");
+    assert_eq!(
+        targets(&json!([resource(json!({ "name": "cpu", "target": {} }))]), &json!([])),
+        "cpu: <unknown>/<auto>"
+    );
+    assert_eq!(targets(&json!([pods]), &json!([metric("Pods", "pods", json!({ "current": {} }))])), "<nil>/10");
+    for (kind, field) in [("Object", "object"), ("External", "external")] {
+        let value = metric(kind, field, json!({ "target": { "value": "3" } }));
+        let average = metric(kind, field, json!({ "target": { "averageValue": "4" } }));
+        assert_eq!(targets(&json!([value, average]), &json!([])), "<unknown>/3, <unknown>/4 (avg)");
+        let found = metric(kind, field, json!({ "current": { "value": "1", "averageValue": "2" } }));
+        assert_eq!(targets(&json!([value, average]), &json!([found, found])), "1/3, 2/4 (avg)");
+    }
+    let container = metric("ContainerResource", "containerResource", json!({ "name": "cpu", "target": {} }));
+    assert_eq!(targets(&json!([container, { "type": "Odd" }]), &json!([])), "cpu: <unknown>/<auto>, <unknown type>");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! verbs, routes, discovery, OpenAPI, tables and field selectors all read this table.
 
 mod apps;
+mod autoscaling;
 mod batch;
 mod conversion;
 mod coordination;
@@ -190,9 +191,12 @@ pub(crate) const fn shape<T: schemars::JsonSchema>() -> Shape {
     }
 }
 
+/// Groups in upstream's order (`aggregator.go`), the versions of each with the preferred one first.
 const TABLE: &[&[Kind]] = &[
     core::ROWS,
     apps::ROWS,
+    events::ROWS,
+    autoscaling::ROWS,
     batch::ROWS,
     networking::ROWS,
     policy::ROWS,
@@ -202,7 +206,6 @@ const TABLE: &[&[Kind]] = &[
     coordination::ROWS,
     node::ROWS,
     discovery::ROWS,
-    events::ROWS,
 ];
 
 static ROWS: [Kind; rows::count(TABLE)] = rows::concat(TABLE);

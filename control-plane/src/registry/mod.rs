@@ -4,6 +4,7 @@
 
 pub mod admission;
 mod apps;
+mod autoscaling;
 #[cfg(test)]
 mod cases;
 mod coordination;
@@ -75,6 +76,7 @@ impl Registry {
             ("", "Service") => &self.service,
             ("", name) => core::strategy(name),
             ("apps", name) => apps::strategy(name),
+            ("autoscaling", "HorizontalPodAutoscaler") => &autoscaling::AutoscalerStrategy,
             ("coordination.k8s.io", "Lease") => &coordination::LeaseStrategy,
             ("discovery.k8s.io", "EndpointSlice") => &core::EndpointSliceStrategy,
             ("events.k8s.io", "Event") => &core::EventStrategy { is_strict: true },

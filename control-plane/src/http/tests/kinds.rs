@@ -36,6 +36,9 @@ pub(super) fn minimal(kind: &Kind) -> Value {
         "PersistentVolumeClaim" => json!({ "spec": {
             "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } },
         } }),
+        "HorizontalPodAutoscaler" => json!({ "spec": {
+            "maxReplicas": 3, "scaleTargetRef": { "kind": "Deployment", "name": "d" },
+        } }),
         "EndpointSlice" => json!({ "addressType": "IPv4", "endpoints": [] }),
         "Ingress" => json!({ "spec": { "defaultBackend": { "service": { "name": "s", "port": { "number": 80 } } } } }),
         "IngressClass" => json!({ "spec": { "controller": "example.com/ingress" } }),
@@ -118,8 +121,8 @@ async fn each_refuses_what_it_does_not_know() {
         assert_eq!(
             strict.failed(400, "BadRequest"),
             format!(
-                "{0} in version \"v1\" cannot be handled as a {0}: strict decoding error: unknown field \"nonsense\"",
-                kind.kind
+                "{0} in version \"{1}\" cannot be handled as a {0}: strict decoding error: unknown field \"nonsense\"",
+                kind.kind, kind.version
             )
         );
         let warned = bed.post(&path, object).await;

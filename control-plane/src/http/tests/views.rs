@@ -95,3 +95,72 @@ async fn every_form_of_an_answer_is_that_of_the_row() {
         assert_eq!((text(&gone, "/apiVersion"), &gone["items"]), (&*kind.api_version(), &json!([shown])), "{kind:?}");
     }
 }
+
+const V1: &str = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers";
+const V2: &str = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers";
+
+/// What `kubectl autoscale` of most versions posts, in protobuf.
+#[tokio::test]
+async fn an_autoscaler_is_made_in_v1_and_measured_in_v2() {
+    let bed = Bed::start().await;
+    let asked = json!({
+        "apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "a" },
+        "spec": { "scaleTargetRef": { "kind": "Deployment", "name": "d", "apiVersion": "apps/v1" }, "maxReplicas": 5 },
+    });
+    let ask = Ask::new(Method::POST, V1).raw_body(protobuf::encode(&asked).unwrap());
+    let created = bed.send(ask.header(header::CONTENT_TYPE, PROTOBUF)).await.created();
+    assert_eq!(created["spec"]["targetCPUUtilizationPercentage"], 80);
+    assert_eq!(created["spec"]["minReplicas"], 1);
+    let mut stored = bed.get(&format!("{V2}/a")).await.ok();
+    assert_eq!(text(&stored, "/spec/metrics/0/resource/target/type"), "Utilization");
+
+    stored["status"] = json!({ "currentReplicas": 2, "desiredReplicas": 2, "currentMetrics": [
+        { "type": "Resource", "resource": { "name": "cpu", "current": { "averageUtilization": 7 } } },
+    ] });
+    bed.put(&format!("{V2}/a/status"), stored).await.ok();
+    for path in [V1, V2] {
+        let table = bed.send(Ask::new(Method::GET, path).header(header::ACCEPT, TABLE)).await.ok();
+        let mut cells = table["rows"][0]["cells"].clone();
+        cells[6] = json!("now");
+        assert_eq!(cells, json!(["a", "Deployment/d", "cpu: 7%/80%", "1", 5, 2, "now"]));
+        assert_eq!(table["rows"][0]["object"]["metadata"].get("annotations"), None);
+    }
+    let patch = json!({ "spec": { "targetCPUUtilizationPercentage": 60 } });
+    let patched = bed.patch(&format!("{V1}/a"), MERGE_PATCH, patch).await.ok();
+    assert_eq!(patched["status"]["currentCPUUtilizationPercentage"], 7);
+    let stored = bed.get(&format!("{V2}/a")).await.ok();
+    assert_eq!(stored["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 60);
+    assert!(stored["metadata"].get("annotations").is_none(), "{stored:#}");
+
+    let wrong = json!({ "spec": { "maxReplicas": 0 } });
+    let message = bed.patch(&format!("{V1}/a"), MERGE_PATCH, wrong).await.failed(422, "Invalid");
+    assert!(message.starts_with("HorizontalPodAutoscaler.autoscaling \"a\" is invalid: "), "{message}");
+}
+
+#[tokio::test]
+async fn an_event_of_the_new_group_is_strict_and_selected_by_its_own_fields() {
+    let bed = Bed::start().await;
+    let events = "/apis/events.k8s.io/v1/namespaces/default/events";
+    let kind = KINDS.iter().find(|kind| kind.group == "events.k8s.io").expect("a served group");
+    let mut event = minimal(kind);
+    event["regarding"]["name"] = "p".into();
+    event["note"] = "well done".into();
+    bed.post(events, event.clone()).await.created();
+    for (query, count) in [("regarding.name%3Dp,reportingController%3Dc", 1), ("regarding.name%3Dq", 0)] {
+        let found = bed.get(&format!("{events}?fieldSelector={query}")).await.ok();
+        assert_eq!(found["items"].as_array().map(Vec::len), Some(count), "{query}");
+    }
+    let found = bed.get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Dp").await.ok();
+    assert_eq!(text(&found, "/items/0/message"), "well done");
+    bed.get(&format!("{events}?fieldSelector=involvedObject.name%3Dp")).await.failed(400, "BadRequest");
+
+    event["metadata"]["name"] = "other".into();
+    event["deprecatedCount"] = 1.into();
+    let message = bed.post(events, event.clone()).await.failed(422, "Invalid");
+    assert_eq!(message, "Event.events.k8s.io \"other\" is invalid: count: Invalid value: \"\": needs to be unset");
+    event["note"] = "changed".into();
+    event["metadata"]["name"] = "x".into();
+    event["deprecatedCount"] = Value::Null;
+    let message = bed.put(&format!("{events}/x"), event).await.failed(422, "Invalid");
+    assert!(message.ends_with("message: Invalid value: \"changed\": field is immutable"), "{message}");
+}

@@ -24,7 +24,7 @@ use super::{
 pub(super) use affinity::narrow_by_own_labels;
 pub(super) use containers::check_images;
 pub(super) use defaults::{fill_pod_only, fill_spec};
-pub(super) use resources::quality_of_service;
+pub(super) use resources::{check_container_resource_name, quality_of_service};
 pub(super) use spec::{check_spec, not_negative};
 
 /// Fills a workload's `spec.template`.

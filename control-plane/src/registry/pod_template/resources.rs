@@ -37,17 +37,26 @@ fn is_countable(name: &str) -> bool {
     name.contains('/') || name.starts_with("hugepages-")
 }
 
-fn check_amount(name: &str, amount: &At<'_>, errors: &mut FieldErrors) -> Option<Quantity> {
+/// Adds what is wrong with the name of something that a container uses.
+pub(in crate::registry) fn check_container_resource_name(name: &At<'_>, errors: &mut FieldErrors) {
+    check_resource_name(name.text(), &name.path, errors);
+}
+
+fn check_resource_name(name: &str, path: &str, errors: &mut FieldErrors) {
     let is_standard = matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
     let wrong = names::qualified(name);
     if !is_standard && !wrong.is_empty() {
         for words in wrong {
-            errors.invalid(amount.path.clone(), name, words);
+            errors.invalid(path, name, words);
         }
     } else if !is_standard && !name.contains('/') {
-        errors.invalid(amount.path.clone(), name, "must be a standard resource type or fully qualified");
-        errors.invalid(amount.path.clone(), name, "must be a standard resource for containers");
+        errors.invalid(path, name, "must be a standard resource type or fully qualified");
+        errors.invalid(path, name, "must be a standard resource for containers");
     }
+}
+
+fn check_amount(name: &str, amount: &At<'_>, errors: &mut FieldErrors) -> Option<Quantity> {
+    check_resource_name(name, &amount.path, errors);
     let quantity: Quantity = amount.text().parse().ok()?;
     if quantity.is_negative() {
         errors.invalid(amount.path.clone(), amount.text(), "must be greater than or equal to 0");
