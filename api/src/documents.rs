@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use k8s_openapi::{
-    api::{autoscaling::v1 as autoscaling, core::v1 as core},
+    api::{authentication::v1 as authentication, autoscaling::v1 as autoscaling},
     apimachinery::pkg::apis::meta::v1 as meta,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -26,7 +26,11 @@ pub struct Document {
 /// Every document.
 pub static DOCUMENTS: &[Document] = &[
     Document { api_version: "autoscaling/v1", kind: "Scale", shape: shape::<autoscaling::Scale>() },
-    Document { api_version: "v1", kind: "Binding", shape: shape::<core::Binding>() },
+    Document {
+        api_version: "authentication.k8s.io/v1",
+        kind: "TokenRequest",
+        shape: shape::<authentication::TokenRequest>(),
+    },
     Document { api_version: "v1", kind: "Status", shape: shape::<meta::Status>() },
     Document { api_version: "", kind: "DeleteOptions", shape: shape::<meta::DeleteOptions>() },
     Document { api_version: "", kind: "PartialObjectMetadata", shape: shape::<PartialObjectMetadata>() },

@@ -1,5 +1,5 @@
 //! Keeps the cluster's truth: serves it ([`http`], [`registry`]), stores it ([`store`]), moves
-//! it toward what was asked ([`controllers`], [`scheduler`]). [`server`] puts these together as
+//! it toward what was asked ([`controllers`], [`scheduler`]), lets pods in ([`tokens`]). [`server`] puts these together as
 //! [`config`] says, with the objects that every cluster has ([`bootstrap`]).
 
 pub mod access;
@@ -12,3 +12,4 @@ pub mod registry;
 pub mod scheduler;
 pub mod server;
 pub mod store;
+pub mod tokens;

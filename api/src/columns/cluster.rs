@@ -23,6 +23,27 @@ pub(crate) const NAMESPACE: &[Column] = &[
     AGE,
 ];
 
+pub(crate) const COMPONENT_STATUS: &[Column] = &[
+    NAME,
+    Column::text("Status", "Whether the component does its work.", |component, _| health(component).into()),
+    Column::text("Message", "What the component says.", |component, _| from_healthy(component, "message")),
+    Column::text("Error", "What keeps it from its work.", |component, _| from_healthy(component, "error")),
+];
+
+/// A field of the condition `Healthy`.
+fn from_healthy(component: &Value, field: &str) -> Value {
+    let healthy = items(component, "/conditions").find(|condition| condition["type"] == "Healthy");
+    healthy.map(|condition| condition[field].as_str().unwrap_or_default()).unwrap_or_default().into()
+}
+
+fn health(component: &Value) -> &'static str {
+    match from_healthy(component, "status").as_str() {
+        Some("True") => "Healthy",
+        Some("False") => "Unhealthy",
+        _ => "Unknown",
+    }
+}
+
 pub(crate) const LEASE: &[Column] = &[
     NAME,
     Column::text("Holder", "Who holds the lease now.", |lease, _| cells::text(lease, "/spec/holderIdentity")),

@@ -32,7 +32,7 @@ pub use self::workload::SCALE;
 pub(crate) use self::{
     autoscaler::AUTOSCALER,
     batch::{CRON_JOB, JOB},
-    cluster::{LEASE, NAMESPACE, NODE},
+    cluster::{COMPONENT_STATUS, LEASE, NAMESPACE, NODE},
     config::{CONFIG_MAP, SECRET, SERVICE_ACCOUNT},
     event::EVENT,
     limits::{LIMIT_RANGE, RESOURCE_QUOTA},

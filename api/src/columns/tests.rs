@@ -124,7 +124,7 @@ fn every_kind_has_the_headings_of_upstream() {
 
 #[test]
 fn one_column_of_each_kind_holds_the_name() {
-    for kind in kinds::KINDS {
+    for kind in kinds::KINDS.iter().filter(|kind| !kind.columns.is_empty()) {
         let names: Vec<&Column> = kind.columns.iter().filter(|column| column.format == "name").collect();
         assert_eq!(names.len(), 1, "{kind:?}");
         let object = json!({ "metadata": { "name": "me" } });

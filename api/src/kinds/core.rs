@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1 as typed;
 
 use super::{
     Kind, Verb,
-    parts::{BINDING, FINALIZE, LOG, SCALE, STATUS},
+    parts::{BINDING, FINALIZE, LOG, SCALE, STATUS, TOKEN},
     rows::Api,
 };
 use crate::columns;
@@ -16,6 +16,11 @@ const ALL_BUT_COLLECTION: &[Verb] =
     &[Verb::Create, Verb::Delete, Verb::Get, Verb::List, Verb::Patch, Verb::Update, Verb::Watch];
 
 pub(super) const ROWS: &[Kind] = &[
+    V1.namespaced::<typed::Binding>("Binding", "bindings", "binding").made_for(&[Verb::Create]),
+    V1.cluster::<typed::ComponentStatus>("ComponentStatus", "componentstatuses", "componentstatus")
+        .short(&["cs"])
+        .made_for(&[Verb::Get, Verb::List])
+        .columns(columns::COMPONENT_STATUS),
     V1.cluster::<typed::Namespace>("Namespace", "namespaces", "namespace")
         .short(&["ns"])
         .verbs(ALL_BUT_COLLECTION)
@@ -57,6 +62,7 @@ pub(super) const ROWS: &[Kind] = &[
         .fields(&[("type", "/type", "")]),
     V1.namespaced::<typed::ServiceAccount>("ServiceAccount", "serviceaccounts", "serviceaccount")
         .short(&["sa"])
+        .parts(&[TOKEN])
         .columns(columns::SERVICE_ACCOUNT),
     V1.namespaced::<typed::Event>("Event", "events", "event").short(&["ev"]).columns(columns::EVENT).fields(&[
         ("involvedObject.kind", "/involvedObject/kind", ""),

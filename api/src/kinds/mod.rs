@@ -5,6 +5,8 @@
 //! verbs, routes, discovery, OpenAPI, tables and field selectors all read this table.
 
 mod apps;
+mod authentication;
+mod authorization;
 mod autoscaling;
 mod batch;
 mod conversion;
@@ -162,6 +164,11 @@ impl Kind {
         self.parts.iter().find(|part| part.subresource == subresource)
     }
 
+    /// Whether objects of this kind are kept in the store.
+    pub fn is_stored(&self) -> bool {
+        self.backing == Backing::Stored
+    }
+
     /// Whether objects of this kind live inside a namespace.
     pub fn is_namespaced(&self) -> bool {
         self.scope == Scope::Namespaced
@@ -196,6 +203,8 @@ const TABLE: &[&[Kind]] = &[
     core::ROWS,
     apps::ROWS,
     events::ROWS,
+    authentication::ROWS,
+    authorization::ROWS,
     autoscaling::ROWS,
     batch::ROWS,
     networking::ROWS,

@@ -19,6 +19,8 @@ pub enum Subresource {
     Log,
     /// `finalize`: what still holds a namespace.
     Finalize,
+    /// `token`: a token with which an account calls the API.
+    Token,
 }
 
 impl Subresource {
@@ -30,6 +32,7 @@ impl Subresource {
             Self::Binding => "binding",
             Self::Log => "log",
             Self::Finalize => "finalize",
+            Self::Token => "token",
         }
     }
 }
@@ -78,6 +81,12 @@ pub(super) const LOG: Part = handled(Subresource::Log, &[Verb::Get]);
 /// A namespace's finalizers.
 pub(super) const FINALIZE: Part =
     Part { writes: &["/spec/finalizers"], ..handled(Subresource::Finalize, &[Verb::Update]) };
+
+/// A token of a service account.
+pub(super) const TOKEN: Part = Part {
+    document: Some(("authentication.k8s.io", "v1", "TokenRequest")),
+    ..handled(Subresource::Token, &[Verb::Create])
+};
 
 impl Part {
     /// The path segment, as in `pods/NAME/log`.

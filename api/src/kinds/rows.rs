@@ -92,6 +92,13 @@ impl Kind {
         self
     }
 
+    /// Never stored: each object is made for the call that asks for it, by these verbs.
+    pub(super) const fn made_for(mut self, verbs: &'static [Verb]) -> Self {
+        self.backing = Backing::Virtual;
+        self.verbs = verbs;
+        self
+    }
+
     /// With fields that selectors may name.
     pub(super) const fn fields(mut self, fields: &'static [(&'static str, &'static str, &'static str)]) -> Self {
         self.selectable_fields = fields;

@@ -11,7 +11,8 @@ fn every_row_has_a_path_and_a_name_of_its_own() {
     for kind in KINDS {
         assert_eq!(by_plural(kind.group, kind.version, kind.plural), Some(kind));
         assert_eq!(by_api_version(&kind.api_version(), kind.kind), Some(kind));
-        assert!(!kind.columns.is_empty(), "{kind:?} prints nothing");
+        let is_read = kind.verbs.contains(&Verb::Get);
+        assert_eq!(!kind.columns.is_empty(), is_read, "{kind:?} prints nothing, or is never printed");
         assert!(!kind.verbs.is_empty(), "{kind:?} takes no verb");
     }
 }
@@ -51,4 +52,14 @@ fn a_part_that_is_written_through_says_what_it_writes() {
     assert_eq!(writes("namespaces", Subresource::Finalize), ["/spec/finalizers"]);
     assert!(writes("pods", Subresource::Binding).is_empty());
     assert!(!by_plural("", "v1", "configmaps").unwrap().has(Subresource::Status));
+}
+
+#[test]
+fn a_kind_that_is_not_stored_takes_no_verb_of_the_store() {
+    let made: Vec<_> = KINDS.iter().filter(|kind| !kind.is_stored()).collect();
+    assert!(made.len() >= 8, "{made:?}");
+    for kind in made {
+        assert!(kind.verbs.iter().all(|verb| matches!(verb, Verb::Create | Verb::Get | Verb::List)), "{kind:?}");
+        assert!(kind.parts.is_empty(), "{kind:?}");
+    }
 }

@@ -34,6 +34,11 @@ impl Verb {
         Self::Watch,
     ];
 
+    /// The verb that RBAC rules and discovery call so.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|verb| verb.name() == name)
+    }
+
     /// The word that RBAC rules and discovery use.
     pub fn name(self) -> &'static str {
         match self {

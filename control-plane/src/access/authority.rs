@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use nodeplane_api::status::Status;
 
 use super::{
-    caller::{AUTHENTICATED, Caller, MASTERS, UNAUTHENTICATED},
-    request::Request,
+    caller::{Caller, UNAUTHENTICATED},
+    everybody::{BasicUser, Discovery, Masters},
+    request::{Attributes, Request},
+    rules::Rules,
 };
 
 /// Evidence that a caller may do what it asks for.
@@ -32,6 +34,9 @@ impl Permit {
 pub enum Asked<'a> {
     /// Something with objects.
     Objects(&'a Request),
+    /// Something that no path of the API leads to, such as a verb or a resource that only rules
+    /// know. Nothing is done with it, but one may ask who may.
+    Unserved(&'a Attributes),
     /// A path that tells about the API and not about objects, and the method in lower case.
     Path {
         /// Such as `/apis`.
@@ -60,6 +65,11 @@ impl Decision {
 pub trait Authorizer: Send + Sync {
     /// Whether the caller may do what it asks for.
     async fn decide(&self, caller: &Caller, asked: Asked<'_>) -> Decision;
+
+    /// What a caller may do in a namespace, as far as that can be told in advance.
+    async fn rules(&self, _caller: &Caller, _namespace: &str) -> Rules {
+        Rules::default()
+    }
 }
 
 /// All authorizers.
@@ -71,7 +81,8 @@ impl Authority {
     /// Administrators may do everything, and everybody with a name may look at the API; what else
     /// is allowed, these know.
     pub fn new(others: Vec<Box<dyn Authorizer>>) -> Self {
-        let mut authorizers: Vec<Box<dyn Authorizer>> = vec![Box::new(Masters), Box::new(Discovery)];
+        let mut authorizers: Vec<Box<dyn Authorizer>> =
+            vec![Box::new(Masters), Box::new(Discovery), Box::new(BasicUser)];
         authorizers.extend(others);
         Self { authorizers }
     }
@@ -104,8 +115,20 @@ impl Authority {
         }
     }
 
+    /// What a caller may do in a namespace, as far as that can be told in advance.
+    pub async fn rules(&self, caller: &Caller, namespace: &str) -> Rules {
+        let mut all = Rules::default();
+        for authorizer in &self.authorizers {
+            all.join(authorizer.rules(caller, namespace).await);
+        }
+        all
+    }
+
+    /// Whether a caller may do something; nothing is done.
+    ///
+    /// # Errors
     /// The reasons of all when nobody allows it.
-    async fn decide(&self, caller: &Caller, asked: Asked<'_>) -> Result<(), String> {
+    pub async fn decide(&self, caller: &Caller, asked: Asked<'_>) -> Result<(), String> {
         let mut reasons = Vec::new();
         for authorizer in &self.authorizers {
             match authorizer.decide(caller, asked).await {
@@ -139,30 +162,4 @@ fn denied(caller: &Caller, request: &Request, why: &str) -> Status {
 
 fn because(words: String, why: &str) -> String {
     if why.is_empty() { words } else { format!("{words}: {why}") }
-}
-
-/// Administrators and the parts of this process.
-struct Masters;
-
-#[async_trait]
-impl Authorizer for Masters {
-    async fn decide(&self, caller: &Caller, _: Asked<'_>) -> Decision {
-        if caller.is_in(MASTERS) { Decision::Allow } else { Decision::NOTHING }
-    }
-}
-
-/// Upstream's roles `system:discovery` and `system:public-info-viewer`.
-struct Discovery;
-
-const PUBLIC: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
-
-#[async_trait]
-impl Authorizer for Discovery {
-    async fn decide(&self, caller: &Caller, asked: Asked<'_>) -> Decision {
-        let Asked::Path { path, .. } = asked else { return Decision::NOTHING };
-        let is_public = PUBLIC
-            .iter()
-            .any(|public| path.strip_prefix(public).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-        if is_public || caller.is_in(AUTHENTICATED) { Decision::Allow } else { Decision::NOTHING }
-    }
 }

@@ -9,11 +9,16 @@ mod authority;
 mod caller;
 #[cfg(test)]
 pub(crate) mod cases;
+mod everybody;
 pub mod node;
 mod request;
+mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     authority::{Asked, Authority, Authorizer, Decision, Permit},
     caller::{AUTHENTICATED, Caller, MASTERS, NODES, UNAUTHENTICATED},
-    request::{Limits, Request},
+    request::{Attributes, Limits, Request},
+    rules::{PathRule, ResourceRule, Rules},
 };

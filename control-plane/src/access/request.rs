@@ -28,6 +28,23 @@ pub struct Limits {
     pub node: Option<String>,
 }
 
+/// The same in plain words, for what the API does not serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Such as `create`, `bind` or `*`.
+    pub verb: String,
+    /// API group.
+    pub group: String,
+    /// Plural of the resource.
+    pub resource: String,
+    /// Part of the object; empty for the whole.
+    pub subresource: String,
+    /// Namespace; empty for cluster-scoped resources and for all namespaces.
+    pub namespace: String,
+    /// Name of the object; empty for all.
+    pub name: String,
+}
+
 impl Request {
     /// The object's name; empty for a collection.
     pub fn name(&self) -> &str {

@@ -1,8 +1,9 @@
-//! The one certificate authority of a cluster, as its servers agree on it.
+//! The one certificate authority of a cluster, and its one key for tokens, as its servers agree on
+//! them.
 //!
-//! In: the authority of this server. Out: the config map [`AUTHORITY`]. The first server writes
-//! it; one that shares the store and has another authority is told so: what it signs would be
-//! refused by the others, and the other way round.
+//! In: the authority of this server, and the id of its key. Out: the config map [`AUTHORITY`]. The
+//! first server writes it; one that shares the store and has another authority or key is told so:
+//! what it signs would be refused by the others, and the other way round.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use nodeplane_api::meta::Key;
@@ -14,6 +15,8 @@ use super::{AUTHORITY, BootstrapError, Facts, kind_of, plan};
 use crate::controllers::caches::row;
 
 const FIELD: &str = "client-ca-file";
+/// Our own: which key signs the tokens of service accounts.
+const KEY_FIELD: &str = "service-account-key-id";
 
 /// Publishes the authority, or finds it published.
 pub(super) async fn claim(hands: &Hands, facts: &Facts) -> Result<(), BootstrapError> {
@@ -36,17 +39,22 @@ pub(super) async fn claim(hands: &Hands, facts: &Facts) -> Result<(), BootstrapE
 }
 
 async fn compare(hands: &Hands, facts: &Facts, found: &Value) -> Result<(), BootstrapError> {
-    let published = found["data"][FIELD].as_str().unwrap_or_default();
-    if published.trim() == facts.ca_pem.trim() {
+    let published = |field: &str| found["data"][field].as_str().unwrap_or_default().trim();
+    let (authority, token_key) = (published(FIELD), published(KEY_FIELD));
+    let is_known = authority == facts.ca_pem.trim();
+    if is_known && token_key == facts.token_key {
         return Ok(());
     }
-    if facts.shares_store && !published.is_empty() {
+    if facts.shares_store && !is_known && !authority.is_empty() {
         return Err(BootstrapError::Authority);
+    }
+    if facts.shares_store && is_known && !token_key.is_empty() {
+        return Err(BootstrapError::TokenKey);
     }
     let wanted = wanted(facts);
     if let Some(write) = plan(kind_of(&wanted), &key(), &wanted, Some(found)) {
         hands.apply(&write).await?;
-        info!(%write, "the certificate authority is another one than before");
+        info!(%write, "the certificate authority or the key for tokens is another one than before");
     }
     Ok(())
 }
@@ -62,6 +70,6 @@ fn wanted(facts: &Facts) -> Value {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": { "name": name, "namespace": namespace },
-        "data": { FIELD: facts.ca_pem },
+        "data": { FIELD: facts.ca_pem, KEY_FIELD: facts.token_key },
     })
 }

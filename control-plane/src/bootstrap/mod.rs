@@ -52,6 +52,8 @@ pub struct Facts {
     pub advertised: Option<Ipv4Addr>,
     /// The certificate authority in PEM.
     pub ca_pem: String,
+    /// What tells the key for service account tokens from others.
+    pub token_key: String,
     /// Whether other servers may have the same store.
     pub shares_store: bool,
 }
@@ -62,6 +64,9 @@ pub enum BootstrapError {
     /// The cluster has another certificate authority than this server.
     #[error("the cluster has another certificate authority than this server")]
     Authority,
+    /// The cluster has another key for tokens than this server.
+    #[error("the cluster has another key for service account tokens than this server")]
+    TokenKey,
     /// The API refused something; what comes after it was not tried.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -11,6 +11,7 @@ use crate::{
     pki::Pki,
     registry::{Registry, RegistryConfig, objects::Objects},
     store::{Store, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
+    tokens::Tokens,
 };
 
 struct Bed {
@@ -33,6 +34,7 @@ impl Bed {
             Arc::new(Registry::new(store.clone(), config)),
             "127.0.0.1:6443".to_owned(),
             Arc::new(pki.client_config(&pki.client("test", &[]).unwrap()).unwrap()),
+            Tokens::open(&pki, vec!["issuer".to_owned()], vec!["issuer".to_owned()]).unwrap(),
         ));
         let facts = Facts {
             server_ip: Ipv4Addr::new(10, 96, 0, 1),
@@ -40,6 +42,7 @@ impl Bed {
             port: 6443,
             advertised: Some(Ipv4Addr::new(192, 0, 2, 7)),
             ca_pem: "PEM".to_owned(),
+            token_key: "key".to_owned(),
             shares_store: false,
         };
         let client = in_process::client(&api, "test");

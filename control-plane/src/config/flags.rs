@@ -64,8 +64,8 @@ pub struct KubeconfigFlags {
 pub struct RunFlags {
     /// Where the server keeps its keys, the administrator's kubeconfig and the embedded store.
     /// Made (mode 0700) when it is missing. Servers that share an etcd are one cluster and need
-    /// one certificate authority: copy pki/ca.crt and pki/ca.key of the first server into the
-    /// directory of every other one before that one starts.
+    /// one certificate authority and one key for tokens: copy pki/ca.crt, pki/ca.key and pki/sa.key of
+    /// the first server into the directory of every other one before that one starts.
     #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
     pub state_dir: PathBuf,
     /// The address and port to serve HTTPS at; port 0 takes a free one. Servers that share an
@@ -101,6 +101,15 @@ pub struct RunFlags {
     /// A further name or address under which clients reach the server. Repeatable.
     #[arg(long, value_name = "NAME|ADDR", value_parser = san)]
     pub tls_san: Vec<String>,
+    /// Who issues the tokens of service accounts, as they say themselves: a URL, at which clients
+    /// outside find the keys to check them when it leads to this server. Repeatable: the first one
+    /// issues, and tokens of all are accepted.
+    #[arg(long, value_name = "URL", default_value = ISSUER, value_parser = issuer)]
+    pub service_account_issuer: Vec<String>,
+    /// The names of this API, of which a token must be for one; separated by commas. Without it:
+    /// the issuers.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub api_audiences: Vec<String>,
     /// What is logged, in the form of `RUST_LOG`.
     #[arg(long, value_name = "FILTER", env = "NODEPLANE_LOG", default_value = "info")]
     pub log: String,
@@ -145,6 +154,18 @@ pub enum StoreKind {
 
 /// As distributions have it.
 const STATE_DIR: &str = "/var/lib/nodeplane/server";
+
+/// What upstream's tools tell the server.
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// As upstream: with a colon it is a URL, without one any name.
+fn issuer(text: &str) -> Result<String, String> {
+    let is_usable = match text.contains(':') {
+        true => text.parse::<http::Uri>().is_ok_and(|url| url.host().is_some_and(|host| !host.is_empty())),
+        false => !text.is_empty(),
+    };
+    if is_usable { Ok(text.to_owned()) } else { Err("write a URL such as https://HOST, or a name".to_owned()) }
+}
 
 fn server_url(text: &str) -> Result<String, String> {
     let is_usable = text

@@ -57,6 +57,10 @@ pub struct Config {
     pub dns_ip: Ipv4Addr,
     /// Further names in the server's certificate.
     pub sans: Vec<String>,
+    /// Who issues service account tokens; the first one is put into new ones.
+    pub issuers: Vec<String>,
+    /// The names of this API in tokens.
+    pub audiences: Vec<String>,
 }
 
 /// Where objects are kept.
@@ -146,6 +150,12 @@ impl TryFrom<RunFlags> for Config {
             server_ip,
             dns_ip,
             sans: flags.tls_san,
+            audiences: if flags.api_audiences.is_empty() {
+                flags.service_account_issuer.clone()
+            } else {
+                flags.api_audiences
+            },
+            issuers: flags.service_account_issuer,
         })
     }
 }

@@ -32,6 +32,24 @@ fn without_flags_it_is_a_cluster_of_one_server() {
         ("10.96.0.1", "10.96.0.10")
     );
     assert_eq!(config.advertise, None);
+    let issuer = ["https://kubernetes.default.svc.cluster.local"];
+    assert_eq!(
+        (&config.issuers[..], &config.audiences[..]),
+        (&issuer.map(str::to_owned)[..], &issuer.map(str::to_owned)[..])
+    );
+}
+
+#[test]
+fn tokens_are_for_their_issuers_unless_something_else_is_said() {
+    let config = config("--service-account-issuer https://new --service-account-issuer old").unwrap();
+    assert_eq!((config.issuers.clone(), config.audiences), (vec!["https://new".into(), "old".into()], config.issuers));
+    let config = self::config("--api-audiences api,vault").unwrap();
+    assert_eq!(config.audiences, ["api", "vault"]);
+    assert!(refused_flag("--service-account-issuer https://").contains("write a URL such as https://HOST, or a name"));
+}
+
+fn refused_flag(line: &str) -> String {
+    parse(line).expect_err(line)
 }
 
 #[test]

@@ -28,6 +28,10 @@ use tracing::info;
 
 use caches::Caches;
 
+/// Namespace and name of the Lease by which servers that share a store agree which of them runs
+/// controllers and scheduler.
+pub const LEADER: [&str; 2] = ["kube-system", "nodeplane-controllers"];
+
 /// What the controllers must be told.
 #[derive(Clone, Debug)]
 pub struct ControllerConfig {

@@ -166,7 +166,7 @@ async fn tell(mut live: Value, content: &Content, apply: &Apply) -> Result<Value
 
 /// Each object is the content of one row.
 fn content_kinds() -> impl Iterator<Item = &'static Kind> {
-    KINDS.iter().filter(|kind| kind.is_namespaced() && !kind.is_view())
+    KINDS.iter().filter(|kind| kind.is_namespaced() && kind.is_stored() && !kind.is_view())
 }
 
 fn finalizers(namespace: &Value) -> Vec<String> {

@@ -1,13 +1,20 @@
 //! Who is calling.
 //!
-//! In: the certificate that the TLS layer has verified against the cluster's CA, if any. Out: a
-//! [`Caller`]. Never decides what the caller may do.
+//! In: the certificate that the TLS layer has verified against the cluster's CA, or a bearer
+//! token. Out: a [`Caller`]. Never decides what the caller may do.
 
 use nodeplane_api::status::Status;
+use ring::digest;
 use rustls_pki_types::CertificateDer;
+use tracing::debug;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::Api;
 pub use crate::access::{AUTHENTICATED, Caller, MASTERS, NODES, UNAUTHENTICATED};
+use crate::tokens::Refusal;
+
+/// What a caller's extra calls the credential that was shown.
+const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
 
 impl Caller {
     /// The holder of a certificate: the subject's common name is the name, its organisations are
@@ -25,18 +32,43 @@ impl Caller {
         let mut groups: Vec<String> =
             subject.iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned).collect();
         groups.push(AUTHENTICATED.to_owned());
-        Ok(Self::named(name, groups))
+        let print: String =
+            digest::digest(&digest::SHA256, certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self::named(name, groups).with_extra(CREDENTIAL, vec![format!("X509SHA256={print}")]))
     }
+}
 
-    /// The caller behind a connection. A bearer token is refused: no issuer of tokens is known.
-    ///
-    /// # Errors
-    /// 401 when a credential was shown that cannot be accepted.
-    pub fn identify(certificate: Option<&CertificateDer<'_>>, authorization: &str) -> Result<Self, Status> {
-        match certificate {
-            Some(certificate) => Self::from_certificate(certificate),
-            None if authorization.is_empty() => Ok(Self::anonymous()),
-            None => Err(Status::unauthorized()),
+/// The caller behind a connection: the holder of its certificate, or else of the token in the
+/// header `Authorization`.
+///
+/// # Errors
+/// 401 when a credential was shown that cannot be accepted; what the store says when it cannot be
+/// found out.
+pub(super) async fn identify(
+    api: &Api,
+    certificate: Option<&CertificateDer<'_>>,
+    authorization: &str,
+) -> Result<Caller, Status> {
+    match certificate {
+        Some(certificate) => Caller::from_certificate(certificate),
+        None if authorization.is_empty() => Ok(Caller::anonymous()),
+        None => holder(api, bearer(authorization).ok_or_else(Status::unauthorized)?).await,
+    }
+}
+
+/// The token of `Bearer TOKEN`.
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+async fn holder(api: &Api, token: &str) -> Result<Caller, Status> {
+    match api.tokens.authenticate(&api.objects, token).await {
+        Ok(holder) => Ok(holder.caller),
+        Err(Refusal::Unknown(status)) => Err(status),
+        Err(why) => {
+            debug!(%why, "a token is refused");
+            Err(Status::unauthorized())
         }
     }
 }

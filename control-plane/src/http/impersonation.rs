@@ -6,7 +6,10 @@
 use http::HeaderMap;
 use nodeplane_api::status::Status;
 
-use super::authn::{AUTHENTICATED, Caller, MASTERS, UNAUTHENTICATED};
+use super::{
+    authn::{AUTHENTICATED, Caller, MASTERS, UNAUTHENTICATED},
+    call::decode,
+};
 
 const USER: &str = "impersonate-user";
 const GROUP: &str = "impersonate-group";
@@ -35,7 +38,16 @@ pub(super) fn effective(caller: Caller, headers: &HeaderMap) -> Result<Caller, S
     if !caller.is_in(MASTERS) {
         return Err(Status::access_denied(refusal(&caller, user)));
     }
-    Ok(Caller::named(user, with_common_groups(user, groups)))
+    let meant = Caller::named(user, with_common_groups(user, groups)).with_uid(text(UID));
+    Ok(extra(headers).fold(meant, |meant, (key, value)| meant.with_extra(key, vec![value])))
+}
+
+/// What the headers say besides, in order. Keys are percent-encoded, since headers hold few signs.
+fn extra(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> {
+    headers.iter().filter_map(|(name, value)| {
+        let key = name.as_str().strip_prefix(EXTRA)?;
+        Some((decode(key, false), value.to_str().ok()?.to_owned()))
+    })
 }
 
 fn refusal(caller: &Caller, user: &str) -> String {
@@ -91,6 +103,9 @@ mod tests {
         let groups = ["system:serviceaccounts", "system:serviceaccounts:web", AUTHENTICATED];
         assert_eq!(robot.groups(), groups.map(str::to_owned));
         assert!(!robot.is_in(MASTERS));
+        let more = headers(&[(USER, "jane"), (UID, "7"), ("impersonate-extra-example.org%2fteam", "red")]);
+        let jane = effective(admin(), &more).unwrap();
+        assert_eq!((jane.uid(), &jane.extra()["example.org/team"]), ("7", &vec!["red".to_owned()]));
         assert_eq!(effective(admin(), &HeaderMap::new()).unwrap(), admin());
     }
 

@@ -15,8 +15,10 @@ pub mod fingerprint;
 mod impersonation;
 pub mod in_process;
 mod json_text;
+pub mod moves;
 pub mod negotiate;
 pub mod openapi;
+mod openid;
 pub mod platform;
 pub mod reply;
 pub mod route;
@@ -30,7 +32,10 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header::CACHE_CONTROL};
+use http::{
+    HeaderValue, Method, StatusCode,
+    header::{AUTHORIZATION, CACHE_CONTROL},
+};
 use nodeplane_api::status::Status;
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
@@ -41,6 +46,7 @@ use tracing::{debug, warn};
 use self::{
     authn::Caller,
     call::Call,
+    moves::Moves,
     negotiate::Form,
     platform::Check,
     reply::{Body, Reply},
@@ -49,6 +55,7 @@ use self::{
 use crate::{
     access::{Authority, node::Nodes},
     registry::{Registry, engine::Engine, objects::Objects},
+    tokens::Tokens,
 };
 
 /// How long an answer may take to begin (upstream's `RequestTimeout`).
@@ -70,6 +77,10 @@ pub struct Api {
     pub engine: Engine,
     /// Who may do what.
     pub authority: Authority,
+    /// Makes and checks the tokens of service accounts.
+    pub tokens: Tokens,
+    /// Whether controllers and scheduler run here.
+    pub moves: Moves,
     /// Where clients outside reach this server, as `HOST:PORT`.
     pub address: String,
     /// How to reach node agents: the cluster's CA and this server's client certificate.
@@ -82,11 +93,19 @@ pub struct Api {
 
 impl Api {
     /// An API over these objects, reached at `address`.
-    pub fn new(objects: Objects, registry: Arc<Registry>, address: String, agents: Arc<ClientConfig>) -> Self {
+    pub fn new(
+        objects: Objects,
+        registry: Arc<Registry>,
+        address: String,
+        agents: Arc<ClientConfig>,
+        tokens: Tokens,
+    ) -> Self {
         let nodes = Nodes::new(objects.cache().clone(), objects.keys().clone());
         Self {
             engine: Engine::new(objects.clone(), registry.clone()),
             authority: Authority::new(vec![Box::new(nodes)]),
+            tokens,
+            moves: Moves::default(),
             objects,
             registry,
             address,
@@ -104,10 +123,19 @@ impl Api {
         call: Call,
         body: impl Future<Output = Result<Bytes, Status>>,
     ) -> Reply {
-        match Caller::identify(certificate, call.header(&http::header::AUTHORIZATION)) {
+        match self.identify(certificate, &call).await {
             Ok(caller) => self.answer_when_read(caller, call, body).await,
             Err(status) => Reply::failure(&status),
         }
+    }
+
+    /// Who makes a call: the holder of the certificate, or of the token in the header.
+    ///
+    /// # Errors
+    /// 401 when a credential was shown that cannot be accepted; what the store says when it cannot
+    /// be found out.
+    pub async fn identify(&self, certificate: Option<&CertificateDer<'_>>, call: &Call) -> Result<Caller, Status> {
+        authn::identify(self, certificate, call.header(&AUTHORIZATION)).await
     }
 
     /// Answers a call of a known caller.
@@ -116,7 +144,8 @@ impl Api {
         self.answer_when_read(caller, call, std::future::ready(Ok(body))).await
     }
 
-    async fn answer_when_read(
+    /// Answers a call of a known caller; the body is read only when they may do what they ask for.
+    pub async fn answer_when_read(
         &self,
         caller: Caller,
         mut call: Call,
@@ -178,10 +207,15 @@ impl Api {
             About::OpenApiIndex => self.documents.index(call),
             About::OpenApi(group, version) => self.documents.group(call, group, version),
             About::OpenApiV2 => openapi::legacy::document(call),
+            About::OpenIdConfiguration => openid::configuration(self, call),
+            About::OpenIdKeys => openid::keys(self, call),
             About::Version => document(call, &platform::version()),
             About::Root => document(
                 call,
-                &json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] }),
+                &json!({ "paths": [
+                    "/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/livez", "/openapi/v2",
+                    "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
+                ] }),
             ),
             About::Health { probe, check } => {
                 platform::health(call, probe, check.as_deref(), &self.checks(probe).await)

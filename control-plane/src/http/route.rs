@@ -39,6 +39,10 @@ pub enum About {
     OpenApi(&'static str, &'static str),
     /// `/openapi/v2`.
     OpenApiV2,
+    /// `/.well-known/openid-configuration`: who issues service account tokens.
+    OpenIdConfiguration,
+    /// `/openid/v1/jwks`: the keys that they are checked with.
+    OpenIdKeys,
     /// `/version`.
     Version,
     /// `/healthz`, `/livez`, `/readyz`, or one check below them.
@@ -73,6 +77,8 @@ pub fn find(method: &Method, path: &str, query: &Query) -> Result<Route, Status>
         ["openapi", "v3", "api", version] => open_api("", version)?,
         ["openapi", "v3", "apis", group, version] => open_api(group, version)?,
         ["openapi", "v2"] => About::OpenApiV2,
+        [".well-known", "openid-configuration"] => About::OpenIdConfiguration,
+        ["openid", "v1", "jwks"] => About::OpenIdKeys,
         ["version"] => About::Version,
         [probe @ ("healthz" | "livez" | "readyz"), check @ ..] => health(probe, check)?,
         _ => return Err(Status::no_such_path()),

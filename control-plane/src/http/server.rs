@@ -1,13 +1,13 @@
 //! Calls from the network: accept, TLS, HTTP/1.1 and HTTP/2, drain.
 //!
-//! In: a bound listener. Out: calls to [`Api::answer`] with the peer's verified certificate. The
+//! In: a bound listener. Out: calls to [`Api::answer_when_read`] of whoever the peer is. The
 //! loop is our own because warp serves no TLS; warp turns requests into calls, and sees only
 //! one route.
 
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -29,7 +29,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
@@ -37,6 +37,7 @@ use warp::{Filter, path::FullPath};
 
 use super::{
     Api,
+    authn::Caller,
     call::{BODY_LIMIT, Call, Query},
     reply::Reply,
 };
@@ -54,7 +55,7 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 /// Calls that one HTTP/2 connection may have open (upstream's default).
 const STREAMS: u32 = 250;
 
-/// Connections of clients without a certificate; more are closed at once, so that strangers
+/// Connections of clients that have shown neither a certificate nor a token; more are closed at once, so that strangers
 /// cannot use up the server's memory and file descriptors.
 const STRANGERS: usize = 256;
 
@@ -64,9 +65,20 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, such as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The verified certificate of a connection's peer; travels as a request extension.
+/// What is known of a connection's peer; travels as a request extension.
 #[derive(Clone)]
-struct Peer(Option<Arc<CertificateDer<'static>>>);
+struct Peer {
+    /// The verified certificate.
+    certificate: Option<Arc<CertificateDer<'static>>>,
+    /// Their place among strangers, until a token says that they are none.
+    place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+}
+
+impl Peer {
+    fn is_known(&self) {
+        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
 
 /// Serves until `api.stop`, then lets open calls end.
 pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>) {
@@ -110,16 +122,16 @@ async fn connection(api: Arc<Api>, door: Arc<Door>, stream: TcpStream, watcher: 
         Ok(stream) => stream,
         Err(error) => return debug!(%error, "TLS handshake failed"),
     };
-    let peer = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let peer = Peer(peer.map(|certificate| Arc::new(certificate.clone().into_owned())));
-
-    let _place = match peer.0 {
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let certificate = certificate.map(|certificate| Arc::new(certificate.clone().into_owned()));
+    let place = match certificate {
         Some(_) => None,
         None => match door.strangers.clone().try_acquire_owned() {
             Ok(place) => Some(place),
-            Err(_) => return debug!("too many connections without a certificate"),
+            Err(_) => return debug!("too many connections without a credential"),
         },
     };
+    let peer = Peer { certificate, place: Arc::new(Mutex::new(place)) };
 
     let warp = warp::service(calls(api));
     let has_asked = Arc::new(AtomicBool::new(false));
@@ -180,7 +192,15 @@ async fn respond<B: Buf>(
 ) -> Reply {
     let (path, query) = (path.as_str().to_owned(), Query::parse(&query));
     let call = Call { method, path, query, headers, body: Bytes::new() };
-    api.answer(peer.0.as_deref(), call, collect(body)).await
+    match api.identify(peer.certificate.as_deref(), &call).await {
+        Ok(caller) => {
+            if caller != Caller::anonymous() {
+                peer.is_known();
+            }
+            api.answer_when_read(caller, call, collect(body)).await
+        }
+        Err(status) => Reply::failure(&status),
+    }
 }
 
 /// Reads a body up to the limit; nothing larger is ever held in memory.

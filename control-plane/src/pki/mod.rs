@@ -60,6 +60,14 @@ pub enum PkiError {
         /// Why.
         reason: String,
     },
+    /// The key for tokens is not usable; it is never replaced, since all tokens would be lost.
+    #[error("{path}: the key for service account tokens is not usable: {reason}")]
+    TokenKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A user name that cannot name a file.
     #[error("{0:?} cannot be the name of a user")]
     User(String),
@@ -102,6 +110,24 @@ impl Pki {
     /// The authority's certificate in PEM.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// The key that signs the tokens of service accounts (`sa.key`); made when it is missing. All
+    /// servers of a cluster have the same one.
+    pub fn token_key(&self) -> Result<KeyPair, PkiError> {
+        let _lock = files::lock(&self.dir)?;
+        let path = self.dir.join("sa.key");
+        match files::read(&path)? {
+            Some(pem) => {
+                KeyPair::from_pem(&pem).map_err(|error| PkiError::TokenKey { path, reason: error.to_string() })
+            }
+            None => {
+                let key = certificate::new_key()?;
+                files::create(&path, key.serialize_pem().as_bytes())?;
+                info!(path = %path.display(), "made a key for service account tokens");
+                Ok(key)
+            }
+        }
     }
 
     /// The identity under which the API server serves. Another set of names makes a new one.

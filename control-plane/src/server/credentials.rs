@@ -16,6 +16,7 @@ use crate::{
     config::{Config, KubeconfigFlags, StateDir, Who},
     http::authn::MASTERS,
     pki::{Pki, San},
+    tokens::Tokens,
 };
 
 /// The administrator, as certificates and audit trails name them.
@@ -38,6 +39,8 @@ pub(super) struct Credentials {
     pub(super) tls: Arc<ServerConfig>,
     /// How it dials the agents.
     pub(super) agents: Arc<ClientConfig>,
+    /// How it lets pods in.
+    pub(super) tokens: Tokens,
 }
 
 /// Opens the authority, issues what the server needs, and writes the administrator's kubeconfig.
@@ -50,7 +53,9 @@ pub(super) fn prepare(config: &Config, listen: SocketAddr, advertised: Option<Ip
     let path = config.state.admin_kubeconfig();
     pki.kubeconfig(ADMIN, &admin, &server).write(&path)?;
     info!(path = %path.display(), server, "the administrator's kubeconfig");
+    let tokens = Tokens::open(&pki, config.issuers.clone(), config.audiences.clone());
     Ok(Credentials {
+        tokens: tokens.with_context(|| format!("--state-dir {}", config.state.path().display()))?,
         ca_pem: pki.ca_pem().to_owned(),
         tls: Arc::new(pki.server_config(&serving)?),
         agents: Arc::new(pki.client_config(&agents)?),

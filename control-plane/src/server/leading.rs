@@ -18,14 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    controllers::{self, ControllerConfig, caches::Caches},
+    controllers::{self, ControllerConfig, LEADER, caches::Caches},
     http::{Api, in_process},
     scheduler,
 };
 
-/// The Lease by which servers agree.
-const NAMESPACE: &str = "kube-system";
-const NAME: &str = "nodeplane-controllers";
 /// How long work that has lost its lease may go on to finish what it is writing, and how long it
 /// may take to end when it is cut off. Together less than what is left of the lease.
 const FINISHED_WITHIN: Duration = Duration::from_secs(2);
@@ -55,7 +52,8 @@ impl Movers {
     /// Works while this server leads, until `settle`.
     pub(super) async fn elected(self, settle: CancellationToken) {
         let client = in_process::client(&self.api, "system:kube-controller-manager");
-        let election = Election::new(client, &Key::new(NAMESPACE, NAME), identity(), Timing::default());
+        let [namespace, name] = LEADER;
+        let election = Election::new(client, &Key::new(namespace, name), identity(), Timing::default());
         info!(identity = election.identity(), "standing for election");
         loop {
             let term = tokio::select! {
@@ -100,8 +98,15 @@ impl Movers {
         working.spawn(controllers::run_with(client, caches.clone(), config, stop.clone()));
         let client = in_process::client(&self.api, "system:kube-scheduler");
         working.spawn(scheduler::run(client, caches, stop.clone()));
+        working.spawn(tell(self.api.clone(), stop.clone()));
         working
     }
+}
+
+/// Lets the API say that the cluster is moved from here, until `stop`.
+async fn tell(api: Arc<Api>, stop: CancellationToken) {
+    let _moving = api.moves.begin();
+    stop.cancelled().await;
 }
 
 /// Ends what may no longer go on, before the lease is over.

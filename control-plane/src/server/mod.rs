@@ -67,11 +67,13 @@ impl Server {
         registry.repair().await.context("comparing addresses and Services")?;
         cache.wait_until(0, LISTED_WITHIN).await.context("listing the store")?;
 
+        let token_key = credentials.tokens.key_id().to_owned();
         let api = Arc::new(Api::new(
             Objects::new(store, cache, keys),
             registry,
             advertise::reached_at(address, advertised).to_string(),
             credentials.agents,
+            credentials.tokens,
         ));
         let own = bootstrap::Facts {
             server_ip: config.server_ip,
@@ -79,12 +81,14 @@ impl Server {
             port: address.port(),
             advertised,
             ca_pem: credentials.ca_pem.clone(),
+            token_key,
             shares_store: config.store != StoreConfig::Embedded,
         };
         let result = bootstrap::run(&in_process::client(&api, "system:apiserver"), &own).await;
         match &result {
             Ok(()) => {}
-            Err(BootstrapError::Authority) => return Err(foreign(config)),
+            Err(BootstrapError::Authority) => return Err(foreign(config, "certificate authority")),
+            Err(BootstrapError::TokenKey) => return Err(foreign(config, "key for service account tokens")),
             Err(error) => error!(%error, "the cluster's own objects are not as they should be"),
         }
         let controllers = ControllerConfig { root_ca: credentials.ca_pem, pod_cidr: config.pods.pair() };
@@ -140,12 +144,12 @@ impl Server {
     }
 }
 
-/// What to do about a certificate authority that is not the cluster's.
-fn foreign(config: &Config) -> anyhow::Error {
+/// What to do about an authority or a key that is not the cluster's.
+fn foreign(config: &Config, what: &str) -> anyhow::Error {
     let [namespace, name] = bootstrap::AUTHORITY;
     anyhow!(
-        "--state-dir {}: its certificate authority is not that of the cluster in etcd; copy pki/ca.crt and pki/ca.key \
-         from the --state-dir of another server of the cluster, or, if that authority is lost for good, remove {}{name} \
+        "--state-dir {}: its {what} is not that of the cluster in etcd; copy pki/ca.crt, pki/ca.key and pki/sa.key \
+         from the --state-dir of another server of the cluster, or, if that {what} is lost for good, remove {}{name} \
          from etcd",
         config.state.path().display(),
         Keys::new(&config.prefix).collection("", "configmaps", namespace)

@@ -16,6 +16,7 @@ use nodeplane_control_plane::{
     registry::{Registry, RegistryConfig, objects::Objects},
     scheduler,
     store::{Store, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
+    tokens::Tokens,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -52,6 +53,7 @@ impl Bed {
             Arc::new(Registry::new(store, config)),
             "127.0.0.1:6443".to_owned(),
             Arc::new(pki.client_config(&identity).unwrap()),
+            Tokens::open(&pki, vec!["issuer".to_owned()], vec!["issuer".to_owned()]).unwrap(),
         ));
         let client = in_process::client(&server, "test");
         let mut bed = Self { client, server, running: None, kubelet: None, _state: state };

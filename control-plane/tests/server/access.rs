@@ -46,7 +46,7 @@ async fn secrets_are_for_their_owner_alone() {
     let server = Server::start(dir.path(), &[]);
     let state = dir.path().join("server");
     assert_eq!((mode(&state), mode(&state.join("pki"))), (0o700, 0o700));
-    for file in ["admin.kubeconfig", "store.redb", "pki/ca.key", "pki/apiserver.pem"] {
+    for file in ["admin.kubeconfig", "store.redb", "pki/ca.key", "pki/sa.key", "pki/apiserver.pem"] {
         assert_eq!(mode(&state.join(file)), 0o600, "{file}");
     }
     let before = fs::read(server.kubeconfig()).unwrap();

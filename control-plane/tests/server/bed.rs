@@ -174,7 +174,7 @@ pub async fn client(kubeconfig: &Path) -> Client {
 pub fn share_authority(from: &Path, to: &Path) {
     let [from, to] = [from, to].map(|dir| dir.join("server/pki"));
     fs::create_dir_all(&to).unwrap();
-    for file in ["ca.crt", "ca.key"] {
+    for file in ["ca.crt", "ca.key", "sa.key"] {
         fs::copy(from.join(file), to.join(file)).unwrap();
     }
 }

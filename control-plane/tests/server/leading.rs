@@ -142,9 +142,9 @@ async fn a_server_with_another_authority_is_refused() {
     assert!(!refused.status.success());
     let said = String::from_utf8(refused.stderr).unwrap();
     let expected = format!(
-        "error: --state-dir {state}: its certificate authority is not that of the cluster in etcd; copy pki/ca.crt \
-         and pki/ca.key from the --state-dir of another server of the cluster, or, if that authority is lost for good, \
-         remove /registry/objects/configmaps/kube-system/extension-apiserver-authentication from etcd"
+        "error: --state-dir {state}: its certificate authority is not that of the cluster in etcd; copy pki/ca.crt, \
+         pki/ca.key and pki/sa.key from the --state-dir of another server of the cluster, or, if that certificate \
+         authority is lost for good, remove /registry/objects/configmaps/kube-system/extension-apiserver-authentication from etcd"
     );
     assert_eq!(said.lines().last(), Some(expected.as_str()));
     // Done as told, the same directory is good.

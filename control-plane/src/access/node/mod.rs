@@ -12,7 +12,7 @@ mod tests;
 use async_trait::async_trait;
 use nodeplane_api::kinds::{Subresource, Verb};
 
-use super::{Asked, Authorizer, Caller, Decision, NODES, Request};
+use super::{Asked, Authorizer, Caller, Decision, NODES, Request, Rules};
 use crate::store::{
     keys::Keys,
     object::Object,
@@ -45,6 +45,7 @@ impl Nodes {
 
     async fn objects(&self, node: &str, request: &Request) -> Decision {
         match request.resource() {
+            ("", "serviceaccounts") if request.verb == Verb::Create => self.make_token(node, request).await,
             ("", "configmaps" | "secrets" | "serviceaccounts") => self.read_referenced(node, request).await,
             ("", "pods") => self.pods(node, request).await,
             ("", "nodes") => nodes(request),
@@ -69,6 +70,22 @@ impl Nodes {
         if request.only().is_empty() {
             return pass("No Object name found");
         }
+        self.related_by_name(node, request).await
+    }
+
+    /// Allows a token of an account that a pod of the node has.
+    async fn make_token(&self, node: &str, request: &Request) -> Decision {
+        if request.name().is_empty() {
+            return pass("can only create tokens for individual service accounts");
+        }
+        if request.subresource != Some(Subresource::Token) {
+            return pass("can only create token subresource of serviceaccount");
+        }
+        self.related_by_name(node, request).await
+    }
+
+    /// Allows an object that a pod of the node names.
+    async fn related_by_name(&self, node: &str, request: &Request) -> Decision {
         let names = |pod: &Object| references::names(&pod.tree(), request.kind.plural, request.only());
         let scope = self.keys.collection("", "pods", request.namespace());
         self.related(node, &scope, &names).await
@@ -113,6 +130,12 @@ impl Authorizer for Nodes {
             }
             _ => Decision::NOTHING,
         }
+    }
+
+    /// They depend on the pods of the moment.
+    async fn rules(&self, caller: &Caller, _: &str) -> Rules {
+        let unknown = caller.node().map(|_| "node authorizer does not support user rule resolution".to_owned());
+        Rules { unknown: unknown.into_iter().collect(), ..Rules::default() }
     }
 }
 

@@ -101,6 +101,19 @@ async fn an_agent_reads_what_its_pods_name_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_agent_asks_for_tokens_of_its_pods_accounts() {
+    let bed = Bed::new().await;
+    let token =
+        |name: &str| request(Verb::Create, "serviceaccounts", &format!("shop/{name}"), Some(Subresource::Token));
+    assert_eq!(bed.ask(&token("robot")).await, Decision::Allow);
+    assert_eq!(bed.ask(&token("keeper")).await, Decision::Pass(UNRELATED.to_owned()));
+    let words = "can only create tokens for individual service accounts";
+    assert_eq!(bed.may_not(Verb::Create, "serviceaccounts", "shop/").await, words);
+    let words = "can only create token subresource of serviceaccount";
+    assert_eq!(bed.may_not(Verb::Create, "serviceaccounts", "shop/robot").await, words);
+}
+
+#[tokio::test]
 async fn an_agent_follows_one_object_by_its_name() {
     let bed = Bed::new().await;
     let follow = |name: &str| Request {

@@ -66,10 +66,10 @@ pub async fn run(client: Client, hands: Hands, shutdown: CancellationToken) {
     controller.run(4, Garbage { graph }, shutdown).await;
 }
 
-/// Events come and go in masses, own nothing and have no owners. What several rows show is
-/// watched once.
+/// Events come and go in masses, own nothing and have no owners; what is not stored owns nothing.
+/// What several rows show is watched once.
 fn is_watched(kind: &Kind) -> bool {
-    kind.kind != "Event" && !kind.is_view()
+    kind.kind != "Event" && kind.is_stored() && !kind.is_view()
 }
 
 fn api(client: &Client, kind: &Kind) -> Api<Metadata> {

@@ -23,7 +23,8 @@ pub(super) fn add(paths: &mut Map<String, Value>, kind: &'static Kind, schemas: 
         false => (format!("{root}/{}", kind.plural), &[]),
     };
     let own = schemas.kind(kind);
-    let list = schemas.list(kind);
+    // What is never listed has no list.
+    let list = if kind.verbs.contains(&Verb::List) { schemas.list(kind) } else { String::new() };
     let operations =
         Operations { named: (kind.group, kind.version, kind.kind), status: schemas.status(), patch: schemas.patch() };
     let options = schemas.delete_options();
@@ -48,7 +49,9 @@ pub(super) fn add(paths: &mut Map<String, Value>, kind: &'static Kind, schemas: 
         let operations = operations_on(kind, part, &own, &operations, schemas);
         paths.insert(format!("{collection}/{{name}}/{}", part.name()), item(operations, &object));
     }
-    paths.insert(format!("{collection}/{{name}}"), item(one, &object));
+    if !one.is_empty() {
+        paths.insert(format!("{collection}/{{name}}"), item(one, &object));
+    }
     paths.insert(collection, item(many, place));
 }
 

@@ -18,8 +18,10 @@ use crate::{
     pki::Pki,
     registry::{Registry, RegistryConfig, objects::Objects},
     store::{Store, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
+    tokens::Tokens,
 };
 
+pub(in crate::http) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 pub(in crate::http) const PREFIX: &str = "/registry";
 pub(in crate::http) const JSON_PATCH: &str = "application/json-patch+json";
 pub(in crate::http) const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -111,6 +113,7 @@ fn serve(store: &Arc<dyn Store>, pki: &Pki) -> Arc<Api> {
         Arc::new(Registry::new(store.clone(), config)),
         "127.0.0.1:6443".to_owned(),
         Arc::new(pki.client_config(&identity).unwrap()),
+        Tokens::open(pki, vec![ISSUER.to_owned()], vec![ISSUER.to_owned()]).unwrap(),
     ))
 }
 

@@ -4,7 +4,8 @@
 //! and what a strict reader would complain about. Never judges values; strategies do.
 
 use nodeplane_api::{
-    kinds::{self, Kind},
+    documents,
+    kinds::{Kind, Shape},
     status::Status,
 };
 use serde_json::Value;
@@ -23,19 +24,43 @@ pub(super) struct Intake {
     pub(super) warnings: Vec<String>,
 }
 
+/// What a body has to be.
+struct Wanted<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    shape: &'a Shape,
+}
+
 /// Reads the body as an object of `kind`.
 ///
 /// # Errors
 /// 400 in upstream's words for a body that is no such object, 415 for one in an unknown form.
 pub(super) fn object(call: &Call, kind: &'static Kind, validation: Validation) -> Result<Intake, Status> {
-    let Document { mut value, duplicates } = document(call, (&kind.api_version(), kind.kind))?;
-    check_type(&value, kind)?;
-    value["apiVersion"] = kind.api_version().into();
-    value["kind"] = kind.kind.into();
-    let decoded = (kind.shape.decode)(value).map_err(|error| unhandled(kind.kind, kind, &error.message))?;
-    let warnings = complaints(&duplicates, &decoded.unknown, validation)
-        .map_err(|sentence| unhandled(kind.kind, kind, &sentence))?;
-    Ok(Intake { object: kind.kept(decoded.object), warnings })
+    let wanted = Wanted { api_version: &kind.api_version(), kind: kind.kind, shape: &kind.shape };
+    let Intake { object, warnings } = read(call, &wanted, validation)?;
+    Ok(Intake { object: kind.kept(object), warnings })
+}
+
+/// Reads the body as a document of the table of those that travel, by `apiVersion` and `kind`.
+///
+/// # Errors
+/// As [`object`].
+pub(super) fn travelling(call: &Call, named: (&str, &str), validation: Validation) -> Result<Intake, Status> {
+    let (api_version, kind) = named;
+    let shape = documents::shape_of(api_version, kind);
+    let shape = shape.ok_or_else(|| Status::internal(format!("no document {kind}")))?;
+    read(call, &Wanted { api_version, kind, shape }, validation)
+}
+
+fn read(call: &Call, wanted: &Wanted<'_>, validation: Validation) -> Result<Intake, Status> {
+    let Document { mut value, duplicates } = document(call, (wanted.api_version, wanted.kind))?;
+    check_type(&value, wanted)?;
+    value["apiVersion"] = wanted.api_version.into();
+    value["kind"] = wanted.kind.into();
+    let unhandled = |why: &str| unhandled(wanted.kind, wanted, why);
+    let decoded = (wanted.shape.decode)(value).map_err(|error| unhandled(&error.message))?;
+    let warnings = complaints(&duplicates, &decoded.unknown, validation).map_err(|sentence| unhandled(&sentence))?;
+    Ok(Intake { object: decoded.object, warnings })
 }
 
 /// Reads the body as some object; `wanted` is the `apiVersion` and `kind` of one that does not
@@ -81,19 +106,19 @@ pub(super) fn complaints(
 
 /// Compares the type that an object names with the one of the path; what is left out is taken
 /// from the path.
-fn check_type(value: &Value, kind: &'static Kind) -> Result<(), Status> {
+fn check_type(value: &Value, wanted: &Wanted<'_>) -> Result<(), Status> {
     let text = |field: &str| value[field].as_str().unwrap_or_default();
-    let (own_version, own_kind) = (kind.api_version(), kind.kind);
+    let (own_version, own_kind) = (wanted.api_version, wanted.kind);
     let (version, name) = (text("apiVersion"), text("kind"));
     let is_other_version = !version.is_empty() && version != own_version;
     let is_other_kind = !name.is_empty() && name != own_kind;
     if is_other_kind {
-        let named = if version.is_empty() { &own_version } else { version };
-        let why = match kinds::by_api_version(named, name) {
+        let named = if version.is_empty() { own_version } else { version };
+        let why = match documents::shape_of(named, name) {
             Some(_) => format!("converting ({named}.{name}) to ({own_version}.{own_kind}): unknown conversion"),
             None => format!("no kind \"{name}\" is registered for version \"{named}\""),
         };
-        return Err(unhandled(name, kind, &why));
+        return Err(unhandled(name, wanted, &why));
     }
     if is_other_version {
         return Err(Status::bad_request(format!(
@@ -103,8 +128,9 @@ fn check_type(value: &Value, kind: &'static Kind) -> Result<(), Status> {
     Ok(())
 }
 
-fn unhandled(found: &str, wanted: &Kind, why: &str) -> Status {
-    let Kind { version, kind, .. } = wanted;
+fn unhandled(found: &str, wanted: &Wanted<'_>, why: &str) -> Status {
+    let (api_version, kind) = (wanted.api_version, wanted.kind);
+    let version = api_version.rsplit('/').next().unwrap_or_default();
     Status::bad_request(format!("{found} in version \"{version}\" cannot be handled as a {kind}: {why}"))
 }
 

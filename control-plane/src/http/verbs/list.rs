@@ -26,9 +26,17 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// All there is, of objects that are not stored.
+    pub(super) fn whole(objects: Vec<Object>) -> Self {
+        Self { objects, revision: 0, next: None, remaining: None }
+    }
+
     /// `.metadata` of the list.
     pub(super) fn metadata(&self) -> Value {
-        let mut metadata = json!({ "resourceVersion": self.revision.to_string() });
+        let mut metadata = match self.revision {
+            0 => json!({}),
+            revision => json!({ "resourceVersion": revision.to_string() }),
+        };
         if let Some(next) = &self.next {
             metadata["continue"] = next.as_str().into();
         }

@@ -2,7 +2,8 @@
 //!
 //! In: an [`Ask`], which holds the evidence that the caller may. Out: replies. Reading goes
 //! through [`selection`], writing through [`intake`] and the write engine. Nothing
-//! here knows a kind, except where the API has a path for one alone: [`binding`], [`log`].
+//! here knows a kind, except where the API has a path for one alone: [`binding`], [`log`], [`token`].
+//! Kinds that are not stored are made in a room of their own: [`made`].
 
 mod agent;
 mod answer;
@@ -18,12 +19,14 @@ mod intake;
 mod list;
 mod log;
 mod log_options;
+mod made;
 mod options;
 mod page;
 mod patch;
 mod revision;
 mod scale;
 mod selection;
+mod token;
 mod update;
 mod watch;
 mod watch_events;
@@ -45,6 +48,9 @@ pub async fn serve(api: &Api, permit: &Permit, call: &Call) -> Result<Reply, Sta
     let request = permit.request();
     let form = if request.verb == Verb::Watch { Form::of_stream(call)? } else { Form::of_answer(call)? };
     let ask = Ask { api, permit, call, form };
+    if !request.kind.is_stored() {
+        return made::serve(&ask).await;
+    }
     let part = request.subresource.and_then(|subresource| request.kind.part(subresource));
     match (part, request.verb) {
         (Some(part), verb) if !part.writes.is_empty() => written_through(&ask, part, verb).await,
@@ -52,6 +58,7 @@ pub async fn serve(api: &Api, permit: &Permit, call: &Call) -> Result<Reply, Sta
             Subresource::Scale => scale::serve(&ask, verb).await,
             Subresource::Binding => binding::bind(&ask).await,
             Subresource::Log => log::stream(&ask).await,
+            Subresource::Token => token::create(&ask).await,
             Subresource::Status | Subresource::Finalize => Err(Status::method_not_allowed()),
         },
         (None, Verb::Get) => get::get(&ask).await,

@@ -113,7 +113,7 @@ impl Chain {
         Self {
             plugins: vec![
                 Box::new(namespace_lifecycle::NamespaceLifecycle::new(lookup.clone())),
-                Box::new(node_restriction::NodeRestriction),
+                Box::new(node_restriction::NodeRestriction::new(lookup.clone())),
                 Box::new(node_taint::NodeTaint),
                 Box::new(service_account::ServiceAccount::new(lookup.clone())),
                 Box::new(priority::Priority),

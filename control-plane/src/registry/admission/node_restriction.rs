@@ -1,12 +1,16 @@
 //! A node's agent writes about its own node and its own pods only.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use nodeplane_api::{kinds::Subresource, meta, status::Status};
+use nodeplane_api::{
+    kinds::Subresource,
+    meta::{self, Key},
+    status::Status,
+};
 use serde_json::Value;
 
-use super::{Operation, Plugin, Review, service_account::MIRROR};
+use super::{Lookup, Operation, Plugin, Review, core, service_account::MIRROR};
 use crate::access::node::dns_slice;
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -28,15 +32,71 @@ const OWN_LABELS: [&str; 11] = [
 ];
 
 /// Upstream's `NodeRestriction`, for what agents may write at all.
-pub(super) struct NodeRestriction;
+pub(super) struct NodeRestriction<L> {
+    lookup: Arc<L>,
+}
+
+impl<L: Lookup> NodeRestriction<L> {
+    pub(super) fn new(lookup: Arc<L>) -> Self {
+        Self { lookup }
+    }
+
+    /// A token is for a pod that runs here, and for whom the pod asks for it.
+    async fn token(&self, node: &str, review: &Review<'_>, request: &Value) -> Result<Option<String>, Status> {
+        let bound = &request["spec"]["boundObjectRef"];
+        let text = |field: &str| bound[field].as_str().unwrap_or_default();
+        if text("apiVersion") != "v1" || text("kind") != "Pod" || text("name").is_empty() {
+            return Ok(Some("node requested token not bound to a pod".to_owned()));
+        }
+        let uid = text("uid");
+        if uid.is_empty() {
+            return Ok(Some("node requested token with a pod binding without a uid".to_owned()));
+        }
+        let (pods, key) = (core("pods")?, Key::new(review.namespace(), text("name")));
+        let known = self.lookup.known(pods, &key).await.filter(|pod| meta::uid(&pod.tree()) == uid);
+        let pod = match known {
+            Some(pod) => pod,
+            None => self.lookup.newest(pods, &key).await?.ok_or_else(|| Status::not_found(pods, &key.name))?,
+        };
+        let pod = pod.tree();
+        Ok(if meta::uid(&pod) != uid {
+            Some(format!(
+                "the UID in the bound object reference ({uid}) does not match the UID in record. The object might have \
+                 been deleted and then recreated"
+            ))
+        } else if pod["spec"]["nodeName"] != node {
+            Some("node requested token bound to a pod scheduled on a different node".to_owned())
+        } else {
+            audience(&pod, request)
+        })
+    }
+}
+
+/// What is wrong with the audience of a token: only those are given out that a volume asks for.
+fn audience(pod: &Value, request: &Value) -> Option<String> {
+    let audiences = request["spec"]["audiences"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let audience = match audiences {
+        [] => "",
+        [one] => one.as_str().unwrap_or_default(),
+        _ => return Some("node may only request 0 or 1 audiences".to_owned()),
+    };
+    let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    let sources = volumes.flat_map(|volume| volume["projected"]["sources"].as_array().into_iter().flatten());
+    let mut tokens = sources.map(|source| &source["serviceAccountToken"]).filter(|token| !token.is_null());
+    let is_asked_for = tokens.any(|token| token["audience"].as_str().unwrap_or_default() == audience);
+    (!is_asked_for).then(|| format!("audience {audience:?} not found in pod spec volume"))
+}
 
 #[async_trait]
-impl Plugin for NodeRestriction {
+impl<L: Lookup> Plugin for NodeRestriction<L> {
     async fn validate(&self, review: &Review<'_>, object: &Value) -> Result<(), Status> {
         let Some(node) = review.permit.caller().node() else { return Ok(()) };
         let refusal = match review.permit.request().resource() {
             ("", "pods") => pod(node, review, object),
             ("", "nodes") => own_node(node, review, object),
+            ("", "serviceaccounts") if review.subresource() == Some(Subresource::Token) => {
+                self.token(node, review, object).await?
+            }
             ("coordination.k8s.io", "leases") => lease(node, review),
             ("discovery.k8s.io", "endpointslices") => slice(node, review, object),
             _ => None,

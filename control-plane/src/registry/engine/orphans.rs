@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use nodeplane_api::{
-    kinds::{Backing, KINDS, Kind},
+    kinds::{KINDS, Kind},
     status::Status,
 };
 use tracing::{error, warn};
@@ -28,7 +28,7 @@ impl Engine {
         self.registry.repair().await?;
         let namespaces = known("", "v1", "namespaces").map_err(unavailable)?;
         let living = self.names(namespaces).await?;
-        let is_stored = |kind: &&Kind| kind.backing == Backing::Stored && !kind.is_view();
+        let is_stored = |kind: &&Kind| kind.is_stored() && !kind.is_view();
         let stored = KINDS.iter().filter(is_stored).filter(|kind| kind.is_namespaced());
         for kind in stored {
             let collection = self.objects.collection(kind, "");

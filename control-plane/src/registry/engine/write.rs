@@ -60,6 +60,17 @@ impl Engine {
         Err(Status::stale(kind, target.name))
     }
 
+    /// Lets admission look at a document that is sent to a part of an object and never stored.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn review(&self, permit: &Permit, name: &str, mut document: Value) -> Result<Value, Status> {
+        let review = Review { permit, operation: Operation::Create, name, old: None, dry_run: false };
+        self.admission.admit(&review, &mut document).await?;
+        self.admission.validate(&review, &document).await?;
+        Ok(document)
+    }
+
     async fn find(&self, permit: &Permit, target: &Target<'_>) -> Result<Option<Object>, Status> {
         let request = permit.request();
         match target.expects {

@@ -97,3 +97,49 @@ async fn an_agent_publishes_its_own_dns_and_its_own_lease() {
         "can only access node lease with the same name as the requesting node"
     );
 }
+
+/// What an agent of n1 is told about a token that is bound so, for the pod `web` of n1 and `db` of n2.
+async fn token_refused(bound: Value, audiences: Value) -> String {
+    let mut cluster = Cluster::usual();
+    for (name, uid, node) in [("web", "u1", "n1"), ("db", "u2", "n2")] {
+        let sources = json!([{ "serviceAccountToken": { "path": "token" } },
+                             { "serviceAccountToken": { "path": "vault", "audience": "vault" } }]);
+        let spec = json!({ "nodeName": node, "volumes": [{ "name": "v", "projected": { "sources": sources } }] });
+        cluster.put("pods", &format!("shop/{name}"), json!({ "metadata": { "uid": uid }, "spec": spec }));
+    }
+    let request =
+        json!({ "metadata": { "name": "robot" }, "spec": { "boundObjectRef": bound, "audiences": audiences } });
+    let agent = cases::agent("n1");
+    match review(&Arc::new(cluster), &agent, Operation::Create, "serviceaccounts/token", (request, None)).await {
+        Ok(_) => String::new(),
+        Err(status) => status.message.rsplit(" is forbidden: ").next().unwrap().to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn an_agent_gets_tokens_for_its_own_pods_only() {
+    let to = |name: &str, uid: &str| json!({ "apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid });
+    assert_eq!(token_refused(to("web", "u1"), json!([])).await, "");
+    assert_eq!(token_refused(to("web", "u1"), json!(["vault"])).await, "");
+    for (bound, audiences, why) in [
+        (Value::Null, json!([]), "node requested token not bound to a pod"),
+        (
+            json!({ "apiVersion": "v1", "kind": "Secret", "name": "web", "uid": "u1" }),
+            json!([]),
+            "node requested token not bound to a pod",
+        ),
+        (to("web", ""), json!([]), "node requested token with a pod binding without a uid"),
+        (to("db", "u2"), json!([]), "node requested token bound to a pod scheduled on a different node"),
+        (
+            to("web", "u2"),
+            json!([]),
+            "the UID in the bound object reference (u2) does not match the UID in record. The object might have been \
+          deleted and then recreated",
+        ),
+        (to("web", "u1"), json!(["bank"]), "audience \"bank\" not found in pod spec volume"),
+        (to("web", "u1"), json!(["vault", "bank"]), "node may only request 0 or 1 audiences"),
+        (to("gone", "u9"), json!([]), "pods \"gone\" not found"),
+    ] {
+        assert_eq!(token_refused(bound, audiences).await, why);
+    }
+}
