@@ -1,4 +1,7 @@
-//! Every pod has a service account.
+//! Every pod has a service account, and finds in its file system what it needs to call the API as
+//! that account.
+
+mod volume;
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +10,10 @@ use nodeplane_api::{meta::Key, status::Status};
 use serde_json::Value;
 
 use super::{Lookup, Operation, Plugin, Review, core, shown_name};
-use crate::{registry::fields::fill, store::object::Object};
+use crate::{
+    registry::{fields::fill, metadata::own::generate_name},
+    store::object::Object,
+};
 
 /// Pods with this annotation mirror a file on a node and may have no service account.
 pub(super) const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -17,7 +23,8 @@ pub(super) const MIRROR: &str = "kubernetes.io/config.mirror";
 pub(super) const DEFAULT_ACCOUNT_TRIES: u32 = 30;
 const DEFAULT_ACCOUNT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Upstream's `ServiceAccount`: names a new pod's account, and takes over its pull secrets.
+/// Upstream's `ServiceAccount`: names a new pod's account, mounts its token, and takes over its
+/// pull secrets.
 pub(super) struct ServiceAccount<L> {
     lookup: Arc<L>,
 }
@@ -53,7 +60,10 @@ impl<L: Lookup> Plugin for ServiceAccount<L> {
         let (kind, namespace) = (review.kind(), review.namespace());
         let name = shown_name(pod).to_owned();
         if pod["metadata"]["annotations"].get(MIRROR).is_some() {
-            return Ok(());
+            return match pod["spec"]["serviceAccountName"].as_str() {
+                None | Some("") => Ok(()),
+                Some(_) => Err(Status::forbidden(kind, &name, "a mirror pod may not reference service accounts")),
+            };
         }
         fill(&mut pod["spec"], "serviceAccountName", "default");
         let account_name = pod["spec"]["serviceAccountName"].as_str().unwrap_or_default().to_owned();
@@ -65,6 +75,9 @@ impl<L: Lookup> Plugin for ServiceAccount<L> {
             return Err(Status::forbidden(kind, &name, why));
         };
         let account = account.tree();
+        if volume::is_wanted(&pod["spec"], &account) {
+            volume::mount(&mut pod["spec"], || generate_name(volume::PREFIX));
+        }
         let has_secrets = pod["spec"]["imagePullSecrets"].as_array().is_some_and(|secrets| !secrets.is_empty());
         if !has_secrets && account["imagePullSecrets"].as_array().is_some_and(|secrets| !secrets.is_empty()) {
             pod["spec"]["imagePullSecrets"] = account["imagePullSecrets"].clone();

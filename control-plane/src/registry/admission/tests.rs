@@ -120,6 +120,34 @@ async fn a_pod_gets_account_priority_and_tolerations() {
 }
 
 #[tokio::test]
+async fn a_pod_gets_the_token_of_its_account() {
+    let containers = json!([{ "name": "c", "image": "i" }]);
+    let mut cluster = Cluster::usual();
+    cluster.put("serviceaccounts", "shop/shy", json!({ "automountServiceAccountToken": false }));
+    let cluster = Arc::new(cluster);
+    let spec = cluster.create_pod(json!({ "containers": containers })).await.unwrap();
+    let name = spec["volumes"][0]["name"].as_str().unwrap();
+    assert!(name.starts_with("kube-api-access-") && name.len() == 21, "{name}");
+    assert_eq!(spec["containers"][0]["volumeMounts"][0]["name"], name);
+    for without in [
+        json!({ "containers": containers, "automountServiceAccountToken": false }),
+        json!({ "containers": containers, "serviceAccountName": "shy" }),
+    ] {
+        let spec = cluster.create_pod(without).await.unwrap();
+        assert!(spec.get("volumes").is_none(), "{spec}");
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_of_a_file_has_no_account() {
+    let cluster = Arc::new(Cluster::usual());
+    let mirror = json!({ "metadata": { "name": "web", "namespace": "shop", "annotations": { MIRROR: "x" } },
+                         "spec": { "serviceAccountName": "default" } });
+    let refused = cluster.create("pods", mirror).await.unwrap_err();
+    assert_eq!(refused.message, "pods \"web\" is forbidden: a mirror pod may not reference service accounts");
+}
+
+#[tokio::test]
 async fn other_kinds_get_nothing() {
     let map = json!({ "metadata": { "name": "m" }, "data": { "a": "b" } });
     assert_eq!(Arc::new(Cluster::usual()).create("configmaps", map.clone()).await.unwrap(), map);

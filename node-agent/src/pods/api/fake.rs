@@ -42,6 +42,8 @@ pub(crate) struct State {
     /// So many writes fail.
     pub(crate) refusals: u32,
     pub(crate) gone: bool,
+    /// Nobody gets a token, for this reason.
+    pub(crate) no_tokens: Option<String>,
     pub(crate) tokens: u32,
     /// Until when tokens hold.
     pub(crate) expires: Option<Timestamp>,
@@ -135,6 +137,9 @@ impl PodApi for FakeApi {
     }
 
     async fn token(&self, _: &PodId, wish: &TokenWish) -> Result<Token, ApiError> {
+        if let Some(why) = self.state().no_tokens.clone() {
+            return Err(ApiError::Failed(why));
+        }
         self.write()?;
         let mut state = self.state();
         state.tokens += 1;

@@ -231,6 +231,20 @@ async fn tokens_are_shown_in_volumes() {
 }
 
 #[tokio::test]
+async fn a_pod_waits_for_its_token() {
+    let bed = Bed::started().await;
+    bed.node.api.state().no_tokens = Some("serviceaccounts \"default\" not found".to_owned());
+    let sources = json!([{ "serviceAccountToken": { "path": "token" } }]);
+    bed.put("p", json!({ "volumes": [{ "name": "v", "projected": { "sources": sources } }] }));
+    let told = "FailedMount: MountVolume.SetUp failed for volume \"v\" : failed to fetch token: serviceaccounts \
+                \"default\" not found";
+    eventually("people are told", || bed.has_event(told)).await;
+    assert!(bed.calls().is_empty(), "no sandbox before its files");
+    bed.node.api.state().no_tokens = None;
+    bed.ready("p").await;
+}
+
+#[tokio::test]
 async fn sub_paths_are_made_and_mounted() {
     let bed = Bed::started().await;
     let mounts = json!([{ "name": "v", "mountPath": "/data", "subPath": "a/b" }]);
