@@ -5,6 +5,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
+use http::{HeaderValue, header::USER_AGENT};
 use http_body_util::BodyExt;
 use nodeplane_api::status::Status;
 use tower::service_fn;
@@ -19,12 +20,18 @@ use super::{
 /// A client that calls as the given part of this process, such as `system:kube-scheduler`.
 pub fn client(api: &Arc<Api>, component: &str) -> kube::Client {
     let caller = Caller::component(component);
+    // Under this name it owns what it writes.
+    let name = component.strip_prefix("system:").unwrap_or(component);
+    let agent = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("nodeplane-server"));
     let api = api.clone();
     let service = service_fn(move |request: http::Request<kube::client::Body>| {
-        let (api, caller) = (api.clone(), caller.clone());
+        let (api, caller, agent) = (api.clone(), caller.clone(), agent.clone());
         async move {
             let reply = match read(request).await {
-                Ok(call) => api.answer_to(caller, call).await,
+                Ok(mut call) => {
+                    call.headers.entry(USER_AGENT).or_insert(agent);
+                    api.answer_to(caller, call).await
+                }
                 Err(status) => Reply::failure(&status),
             };
             Ok::<_, Infallible>(reply.into_http())

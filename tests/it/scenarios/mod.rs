@@ -1,6 +1,7 @@
 //! What a user may rely on, one sentence per scenario.
 
 mod api;
+mod applying;
 mod dns;
 mod kubectl;
 mod objects;
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         api::SCENARIOS,
         objects::SCENARIOS,
         kubectl::SCENARIOS,
+        applying::SCENARIOS,
         workloads::SCENARIOS,
         pods::SCENARIOS,
         probes::SCENARIOS,

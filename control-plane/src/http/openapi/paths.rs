@@ -9,8 +9,12 @@ use serde_json::{Map, Value, json};
 use super::schemas::{Schemas, reference};
 
 /// Media types of patch bodies that kubectl chooses from.
-const PATCHES: [&str; 3] =
-    ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+const PATCHES: [&str; 4] = [
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+];
 
 /// Adds the paths of a kind.
 pub(super) fn add(paths: &mut Map<String, Value>, kind: &'static Kind, schemas: &mut Schemas) {
@@ -99,6 +103,13 @@ const WRITE: Parameters = &[
     ("fieldValidation", "string", "What unknown and duplicate fields do: Ignore, Warn or Strict."),
 ];
 
+const CHANGE: Parameters = &[
+    ("dryRun", "string", "All: do everything but keep the result."),
+    ("fieldManager", "string", "Who makes the change. Needed to apply."),
+    ("fieldValidation", "string", "What unknown and duplicate fields do: Ignore, Warn or Strict."),
+    ("force", "boolean", "Whether to take what others own when applying."),
+];
+
 const DELETE: Parameters = &[
     ("dryRun", "string", "All: do everything but keep the result."),
     ("gracePeriodSeconds", "integer", "How long the object may take to end."),
@@ -135,7 +146,10 @@ impl Operations {
     }
 
     fn change(&self, schema: &str) -> Value {
-        let mut operation = self.operation("patch", WRITE, schema);
+        let mut operation = self.operation("patch", CHANGE, schema);
+        // Applying may make the object.
+        operation["responses"]["201"] = operation["responses"]["200"].clone();
+        operation["responses"]["201"]["description"] = "Created".into();
         let content: Map<String, Value> =
             PATCHES.iter().map(|t| ((*t).to_owned(), json!({ "schema": reference(&self.patch) }))).collect();
         operation["requestBody"] = json!({ "required": true, "content": content });

@@ -82,7 +82,10 @@ fn patches_say_that_they_validate_fields_and_take_strategic_merges() {
         assert_eq!(patch["x-kubernetes-action"], "patch");
         let mut parameters = patch["parameters"].as_array().unwrap().iter();
         assert!(parameters.any(|p| p["name"] == "fieldValidation" && p["in"] == "query"), "{path}");
-        for media_type in ["application/strategic-merge-patch+json", "application/merge-patch+json"] {
+        assert!(parameters.any(|p| p["name"] == "force" && p["schema"]["type"] == "boolean"), "{path}");
+        assert!(patch["responses"]["201"]["content"]["application/json"].is_object(), "{path}");
+        for media_type in ["strategic-merge-patch+json", "merge-patch+json", "json-patch+json", "apply-patch+yaml"] {
+            let media_type = &format!("application/{media_type}");
             assert!(patch["requestBody"]["content"][media_type].is_object(), "{path} {media_type}");
         }
         for part in kind.parts {

@@ -1,6 +1,7 @@
 //! The API as its clients see it: calls in, replies out, on a real store and the real registry.
 
 mod access;
+mod applying;
 pub(in crate::http) mod bed;
 mod changing;
 mod creating;
@@ -9,6 +10,7 @@ mod kinds;
 mod logs;
 mod made;
 mod network;
+mod owning;
 mod parts;
 mod patching;
 mod platform;

@@ -125,13 +125,14 @@ async fn unknown_fields_of_a_patch_fail_or_warn_as_asked() {
 async fn a_patch_in_another_language_is_told_which_ones_there_are() {
     let bed = Bed::start().await;
     bed.post(CONFIG_MAPS, config_map("a")).await.created();
-    for media_type in ["application/apply-patch+yaml", "application/json", "text/plain"] {
+    for media_type in ["application/apply-patch+cbor", "application/json", "text/plain"] {
         let ask = Ask::new(Method::PATCH, &format!("{CONFIG_MAPS}/a?force=false"));
         let refused = bed.send(ask.raw_body("{}").header(header::CONTENT_TYPE, media_type)).await;
         assert_eq!(
             refused.failed(415, "UnsupportedMediaType"),
             "the body of the request was in an unknown format - accepted media types include: \
-             application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
+             application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, \
+             application/apply-patch+yaml"
         );
     }
     let forced = bed.patch(&format!("{CONFIG_MAPS}/a?force=true"), MERGE_PATCH, json!({})).await.failed(422, "Invalid");

@@ -24,7 +24,13 @@ pub(super) async fn create(ask: &Ask<'_>) -> Result<Reply, Status> {
     check_revision(&intake.object)?;
     let draft = Edit { object: intake.object, warnings: intake.warnings };
     let name = meta::name(&draft.object);
-    let target = Target { name, part: Part::Whole, expects: Expects::Absent, dry_run: options.dry_run };
+    let target = Target {
+        name,
+        part: Part::Whole,
+        expects: Expects::Absent,
+        ownership: ask.ownership(),
+        dry_run: options.dry_run,
+    };
     let written = ask.api.engine.write(ask.permit, &target, |_| Ok(draft.clone())).await?;
     Ok(answer::object(ask, StatusCode::CREATED, &written.object)?.with_warnings(&written.warnings))
 }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod answer;
+mod apply;
 mod ask;
 mod binding;
 mod create;
@@ -37,7 +38,7 @@ use nodeplane_api::{
 };
 
 use self::ask::Ask;
-use super::{Api, call::Call, negotiate::Form, reply::Reply};
+use super::{Api, call::Call, reply::Reply};
 use crate::{access::Permit, registry::engine::Part};
 
 /// Carries out a call on objects.
@@ -46,8 +47,7 @@ use crate::{access::Permit, registry::engine::Part};
 /// Whatever the client is to read instead of an answer.
 pub async fn serve(api: &Api, permit: &Permit, call: &Call) -> Result<Reply, Status> {
     let request = permit.request();
-    let form = if request.verb == Verb::Watch { Form::of_stream(call)? } else { Form::of_answer(call)? };
-    let ask = Ask { api, permit, call, form };
+    let ask = Ask::new(api, permit, call)?;
     if !request.kind.is_stored() {
         return made::serve(&ask).await;
     }
@@ -66,7 +66,7 @@ pub async fn serve(api: &Api, permit: &Permit, call: &Call) -> Result<Reply, Sta
         (None, Verb::Watch) => watch::watch(&ask).await,
         (None, Verb::Create) => create::create(&ask).await,
         (None, Verb::Update) => update::update(&ask, Part::Whole).await,
-        (None, Verb::Patch) => patch::patch(&ask, Part::Whole).await,
+        (None, Verb::Patch) => change(&ask, Part::Whole).await,
         (None, Verb::Delete) => delete::delete(&ask).await,
         (None, Verb::DeleteCollection) => delete_collection::delete_collection(&ask).await,
     }
@@ -77,7 +77,12 @@ async fn written_through(ask: &Ask<'_>, part: &'static kinds::Part, verb: Verb) 
     match verb {
         Verb::Get => get::get(ask).await,
         Verb::Update => update::update(ask, Part::Fields(part)).await,
-        Verb::Patch => patch::patch(ask, Part::Fields(part)).await,
+        Verb::Patch => change(ask, Part::Fields(part)).await,
         _ => Err(Status::method_not_allowed()),
     }
+}
+
+/// A patch, or a configuration that is applied.
+async fn change(ask: &Ask<'_>, part: Part) -> Result<Reply, Status> {
+    if apply::is_asked(ask.call) { apply::apply(ask, part).await } else { patch::patch(ask, part).await }
 }

@@ -2,13 +2,10 @@
 
 use nodeplane_api::status::{FieldErrors, Status};
 
-use crate::http::call::Query;
+use crate::{http::call::Query, registry::metadata::managers};
 
 /// The group of option objects, as error messages name it.
 pub(super) const META_GROUP: &str = "meta.k8s.io";
-
-/// The longest name of a field manager, in bytes.
-const MANAGER_LIMIT: usize = 128;
 
 /// What unknown and duplicate fields do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +33,27 @@ impl WriteOptions {
     /// # Errors
     /// 422 for an option that is none.
     pub(super) fn read(query: &Query, named: &str) -> Result<Self, Status> {
+        Self::read_with(query, named, FieldErrors::default())
+    }
+
+    /// Reads the options of a patch. Server-side apply needs a name, and alone knows `force`.
+    ///
+    /// # Errors
+    /// As [`WriteOptions::read`].
+    pub(super) fn read_patch(query: &Query, is_apply: bool) -> Result<Self, Status> {
         let mut errors = FieldErrors::default();
+        if is_apply && query.text("fieldManager").is_empty() {
+            errors.required("fieldManager", "is required for apply patch");
+        }
+        if !is_apply && query.get("force").is_some() {
+            errors.forbidden("force", "may not be specified for non-apply patch");
+        }
+        Self::read_with(query, "PatchOptions", errors)
+    }
+
+    fn read_with(query: &Query, named: &str, mut errors: FieldErrors) -> Result<Self, Status> {
+        managers::check_name(query.text("fieldManager"), "fieldManager", &mut errors);
         let dry_run = dry_run(query.all("dryRun"), &mut errors);
-        check_manager(query.text("fieldManager"), &mut errors);
         let validation = match query.text("fieldValidation") {
             "Ignore" => Validation::Ignore,
             "" | "Warn" => Validation::Warn,
@@ -62,13 +77,4 @@ pub(super) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Fi
         errors.not_supported("dryRun", values.clone(), &["All"]);
     }
     !values.is_empty()
-}
-
-fn check_manager(manager: &str, errors: &mut FieldErrors) {
-    if manager.len() > MANAGER_LIMIT {
-        errors.too_long("fieldManager", MANAGER_LIMIT);
-    }
-    if manager.chars().any(char::is_control) {
-        errors.invalid("fieldManager", manager, "should only contain printable characters");
-    }
 }

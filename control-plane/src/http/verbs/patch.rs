@@ -18,7 +18,7 @@ use super::{
     answer,
     ask::Ask,
     intake::complaints,
-    options::{META_GROUP, Validation, WriteOptions},
+    options::{Validation, WriteOptions},
 };
 use crate::{
     http::{body, call::Call, reply::Reply},
@@ -28,9 +28,13 @@ use crate::{
     },
 };
 
-/// Media types of patches. Server-side apply is not among them yet.
-const MEDIA_TYPES: [&str; 3] =
-    ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+/// Media types of patches; the last one is for [`apply`](super::apply).
+const MEDIA_TYPES: [&str; 4] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    super::apply::MEDIA_TYPE,
+];
 
 /// Answers with the object as it is stored now.
 ///
@@ -39,7 +43,7 @@ const MEDIA_TYPES: [&str; 3] =
 /// for another language.
 pub(super) async fn patch(ask: &Ask<'_>, part: Part) -> Result<Reply, Status> {
     let patch = Patch::read(ask.call)?;
-    let options = read_options(ask)?;
+    let options = WriteOptions::read_patch(&ask.call.query, false)?;
     let (kind, key) = (ask.kind(), ask.key());
     let edit = |old: Option<&Value>| {
         let old = old.map(|old| kind.shown(Cow::Borrowed(old)));
@@ -51,16 +55,6 @@ pub(super) async fn patch(ask: &Ask<'_>, part: Part) -> Result<Reply, Status> {
     };
     let written = ask.api.engine.write(ask.permit, &ask.present(part, options.dry_run), edit).await?;
     Ok(answer::object(ask, StatusCode::OK, &written.object)?.with_warnings(&written.warnings))
-}
-
-/// Options of a patch; `force` belongs to server-side apply.
-pub(super) fn read_options(ask: &Ask<'_>) -> Result<WriteOptions, Status> {
-    if ask.call.query.get("force").is_some() {
-        let mut errors = FieldErrors::default();
-        errors.forbidden("force", "may not be specified for non-apply patch");
-        return Err(Status::invalid_as(META_GROUP, "PatchOptions", "", &errors));
-    }
-    WriteOptions::read(&ask.call.query, "PatchOptions")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

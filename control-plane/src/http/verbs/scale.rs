@@ -5,6 +5,7 @@
 
 use http::StatusCode;
 use nodeplane_api::{
+    apply::{ApplyError, configuration},
     columns,
     k8s_openapi::api::autoscaling::v1::Scale,
     kinds::Verb,
@@ -16,14 +17,19 @@ use serde_json::{Value, json};
 
 use super::{
     answer,
+    apply::{self, Asked},
     ask::Ask,
     intake,
     options::WriteOptions,
-    patch::{self, Patch},
+    patch::Patch,
 };
-use crate::{http::reply::Reply, registry::engine::Part};
+use crate::{
+    http::reply::Reply,
+    registry::engine::{Ownership, Part, Target},
+};
 
 const GROUP: &str = "autoscaling";
+const API_VERSION: &str = "autoscaling/v1";
 const KIND: &str = "Scale";
 
 /// Carries out a call on the view.
@@ -34,6 +40,7 @@ pub(super) async fn serve(ask: &Ask<'_>, verb: Verb) -> Result<Reply, Status> {
     let scaled = match verb {
         Verb::Get => ask.api.objects.newest(ask.kind(), ask.namespace(), ask.name()).await?.into_value(),
         Verb::Update => replace(ask).await?,
+        Verb::Patch if apply::is_asked(ask.call) => merge(ask).await?,
         Verb::Patch => change(ask).await?,
         _ => return Err(Status::method_not_allowed()),
     };
@@ -54,7 +61,7 @@ fn view(workload: &Value) -> Value {
     };
     json!({
         "kind": KIND,
-        "apiVersion": "autoscaling/v1",
+        "apiVersion": API_VERSION,
         "metadata": metadata,
         "spec": { "replicas": workload["spec"]["replicas"].as_i64().unwrap_or(0) },
         "status": {
@@ -66,7 +73,7 @@ fn view(workload: &Value) -> Value {
 
 async fn replace(ask: &Ask<'_>) -> Result<Value, Status> {
     let options = WriteOptions::read(&ask.call.query, "UpdateOptions")?;
-    let asked = intake::document(ask.call, ("autoscaling/v1", KIND))?.value;
+    let asked = intake::document(ask.call, (API_VERSION, KIND))?.value;
     let unhandled =
         |why: String| Status::bad_request(format!("{KIND} in version \"v1\" cannot be handled as a {KIND}: {why}"));
     let asked = typed(asked).map_err(unhandled)?;
@@ -78,7 +85,7 @@ async fn replace(ask: &Ask<'_>) -> Result<Value, Status> {
 
 async fn change(ask: &Ask<'_>) -> Result<Value, Status> {
     let patch = Patch::read(ask.call)?;
-    let options = patch::read_options(ask)?;
+    let options = WriteOptions::read_patch(&ask.call.query, false)?;
     let with_patch = |old: Option<&Value>| {
         let patched = patch.apply(&old.map(view).unwrap_or_default(), None)?;
         let asked = typed(patched.clone()).map_err(|why| patch.refused(&patched, &why))?;
@@ -89,12 +96,52 @@ async fn change(ask: &Ask<'_>) -> Result<Value, Status> {
     Ok(written.object)
 }
 
+/// Applies a view. Its owners are those of the replicas in the workload.
+async fn merge(ask: &Ask<'_>) -> Result<Value, Status> {
+    let asked = Asked::read(ask)?;
+    let definition = <Scale as schemars::JsonSchema>::schema_name();
+    let config = configuration((API_VERSION, KIND), &definition, asked.config.clone()).map_err(apply::refusal)?;
+    let part = of_workload(ask, &config);
+    let edit = |old: Option<&Value>| {
+        let mut object = asked.apply(ask, old, &part).map_err(|error| {
+            apply::refusal(match error {
+                ApplyError::Conflicts(conflicts) => ApplyError::Conflicts(conflicts.seen_in(API_VERSION)),
+                other => other,
+            })
+        })?;
+        asked.refuse_duplicates()?;
+        // A view without replicas has none.
+        if object["spec"]["replicas"].is_null() {
+            object["spec"]["replicas"] = 0.into();
+        }
+        check(ask, &view(&object))?;
+        Ok(object.into())
+    };
+    let target = Target { ownership: Ownership::Applied, ..ask.present(Part::Whole, asked.options.dry_run) };
+    Ok(ask.api.engine.write(ask.permit, &target, edit).await?.object)
+}
+
+/// What an applied view says of its workload.
+fn of_workload(ask: &Ask<'_>, config: &Value) -> Value {
+    let kind = ask.kind();
+    let mut part = json!({ "apiVersion": kind.api_version(), "kind": kind.kind, "metadata": {} });
+    for field in ["name", "namespace", "uid", "resourceVersion"] {
+        if let Some(value) = config["metadata"].get(field) {
+            part["metadata"][field] = value.clone();
+        }
+    }
+    if let Some(replicas) = config["spec"].get("replicas") {
+        part["spec"] = json!({ "replicas": replicas });
+    }
+    part
+}
+
 /// A view that has the shape of one.
 fn typed(mut view: Value) -> Result<Value, String> {
     if !view.is_object() {
         return Err("the body is not an object".to_owned());
     }
-    for (field, value) in [("apiVersion", "autoscaling/v1"), ("kind", KIND)] {
+    for (field, value) in [("apiVersion", API_VERSION), ("kind", KIND)] {
         if view[field].is_null() {
             view[field] = value.into();
         }

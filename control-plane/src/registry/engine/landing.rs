@@ -18,6 +18,7 @@ use crate::{
     registry::{
         NotAllocated, Strategy,
         admission::{Operation, Review, is_terminating, refuse_terminating},
+        metadata::own,
         reservation::Attempt,
     },
     store::{StoreError, object::Object},
@@ -148,7 +149,10 @@ impl Engine {
             return self.remove_stored(work, object, old).await;
         }
         // What changes nothing is not written: revisions stand for changes.
-        if work.dry_run || object == old.value() {
+        if own::is_same_but_times(object, old.value()) {
+            return Ok(Landed::Unwritten(old.value().clone()));
+        }
+        if work.dry_run {
             return Ok(Landed::Unwritten(object.clone()));
         }
         let life = self.registry.life(self.kind_of(work));

@@ -1,14 +1,15 @@
 //! The one way into the store for objects.
 //!
 //! In: a [`Permit`], a [`Target`], and what is to become of it as a function of its newest state.
-//! Out: the object as it is stored now. Every write goes the same way: defaults, what belongs to
-//! the server, admission, addresses and ports, validation, the store, and back with whatever is
+//! Out: the object as it is stored now. Every write goes the same way: defaults, owners of fields,
+//! what belongs to the server, admission, addresses and ports, validation, the store, and back with whatever is
 //! not needed after all; and again when somebody else was faster. Never knows how a call
 //! travelled or how its answer looks.
 
 mod landing;
 mod marking;
 mod orphans;
+mod owning;
 mod parts;
 mod remove;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 pub use self::{
     marking::Propagation,
+    owning::Ownership,
     parts::Part,
     remove::{Removal, Removed},
 };
@@ -63,6 +65,8 @@ pub struct Target<'a> {
     pub part: Part,
     /// What has to be there.
     pub expects: Expects,
+    /// Whose the write is.
+    pub ownership: Ownership<'a>,
     /// Do everything but store the result.
     pub dry_run: bool,
 }

@@ -6,6 +6,7 @@ use nodeplane_api::{
 };
 use serde_json::Value;
 
+use super::owning::Owning;
 use crate::registry::{Strategy, metadata::own, validate_meta, validate_meta_update};
 
 /// What a write is about.
@@ -23,10 +24,11 @@ pub enum Part {
 
 impl Part {
     /// The object to store when a client asks for `object` in place of `old`.
-    pub(super) fn prepare(self, strategy: &dyn Strategy, mut object: Value, old: &Value) -> Value {
+    pub(super) fn prepare(self, strategy: &dyn Strategy, owning: Owning<'_>, mut object: Value, old: &Value) -> Value {
         match self {
             Self::Whole => {
                 strategy.default(&mut object);
+                owning.settle(&mut object, Some(old), None);
                 own::keep_server_fields(&mut object, old);
                 strategy.prepare_for_update(&mut object, old);
                 if strategy.counts_generations() {
@@ -40,10 +42,12 @@ impl Part {
                 for pointer in row.may_write.iter().filter(|pointer| object.pointer(pointer).is_some()) {
                     take(&mut prepared, &object, pointer);
                 }
+                owning.settle(&mut prepared, Some(old), Some(&object));
                 prepared
             }
             Self::Assignment => {
                 own::keep_server_fields(&mut object, old);
+                own::keep_owners(&mut object, old);
                 object
             }
             Self::Mark => object,

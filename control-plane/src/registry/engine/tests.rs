@@ -165,7 +165,13 @@ async fn an_invalid_service_with_a_taken_address_is_told_everything_and_takes_no
 async fn what_is_not_there_is_made_and_what_is_there_is_changed() {
     let bed = Bed::start().await;
     let permit = bed.permit(Verb::Patch, "configmaps", "shop/m").await;
-    let target = Target { name: "m", part: Part::Whole, expects: Expects::Any, dry_run: false };
+    let target = Target {
+        name: "m",
+        part: Part::Whole,
+        expects: Expects::Any,
+        ownership: Ownership::Manager("test"),
+        dry_run: false,
+    };
     let put = |value: &'static str| {
         move |old: Option<&Value>| {
             let fresh =
@@ -178,7 +184,13 @@ async fn what_is_not_there_is_made_and_what_is_there_is_changed() {
     // Somebody makes it first.
     let (engine, permits) = (bed.engine.clone(), permit.clone());
     bed.before("create", "configmaps/shop/m", move |_| async move {
-        let target = Target { name: "m", part: Part::Whole, expects: Expects::Any, dry_run: false };
+        let target = Target {
+            name: "m",
+            part: Part::Whole,
+            expects: Expects::Any,
+            ownership: Ownership::Manager("test"),
+            dry_run: false,
+        };
         assert!(engine.write(&permits, &target, put("first")).await.unwrap().is_new);
     });
     let written = bed.engine.write(&permit, &target, put("second")).await.unwrap();
@@ -192,7 +204,13 @@ async fn a_status_takes_what_its_row_names_and_nothing_else() {
     let made = bed.create(node_port("web")).await.unwrap();
     let permit = bed.permit_for(Verb::Update, "services", "shop/web", Some(Subresource::Status)).await;
     let part = permit.request().kind.part(Subresource::Status).unwrap();
-    let target = Target { name: "web", part: Part::Fields(part), expects: Expects::Present, dry_run: false };
+    let target = Target {
+        name: "web",
+        part: Part::Fields(part),
+        expects: Expects::Present,
+        ownership: Ownership::Manager("test"),
+        dry_run: false,
+    };
     let edit = |old: Option<&Value>| {
         let mut object = old.cloned().unwrap();
         object["status"] = json!({ "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } });

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tracing::debug;
 use uuid::Uuid;
 
-use super::{Edit, Engine, Expects, Failure, NAMES, TRIES, Target, Work, Written, pause};
+use super::{Edit, Engine, Expects, Failure, NAMES, TRIES, Target, Work, Written, owning::Owning, pause};
 use crate::{
     access::Permit,
     registry::{
@@ -39,7 +39,8 @@ impl Engine {
             let work =
                 Work { permit: permit.clone(), name: name.to_owned(), part: target.part, dry_run: target.dry_run };
             let is_new = old.is_none();
-            let error = match self.attempt(&work, object, old).await {
+            let owning = Owning::new(target.ownership, permit.request());
+            let error = match self.attempt(&work, owning, object, old).await {
                 Ok(object) => {
                     warnings.extend(self.registry.strategy(kind).warnings(&object));
                     return Ok(Written { object, warnings, is_new });
@@ -80,15 +81,21 @@ impl Engine {
         }
     }
 
-    async fn attempt(&self, work: &Work, object: Value, old: Option<Object>) -> Result<Value, Failure> {
+    async fn attempt(
+        &self,
+        work: &Work,
+        owning: Owning<'_>,
+        object: Value,
+        old: Option<Object>,
+    ) -> Result<Value, Failure> {
         let kind = work.permit.request().kind;
         let strategy = self.registry.strategy(kind);
         let before = old.as_ref().map(Object::value);
         let mut object = match &old {
-            None => self.new_object(work, object),
+            None => self.new_object(work, owning, object),
             Some(old) => {
                 self.check_preconditions(work, &object, old).map_err(Failure::Refused)?;
-                work.part.prepare(strategy, object, old.value())
+                work.part.prepare(strategy, owning, object, old.value())
             }
         };
         let operation = if before.is_some() { Operation::Update } else { Operation::Create };
@@ -98,9 +105,10 @@ impl Engine {
     }
 
     /// A draft with what every object gets from the server.
-    fn new_object(&self, work: &Work, mut object: Value) -> Value {
+    fn new_object(&self, work: &Work, owning: Owning<'_>, mut object: Value) -> Value {
         let strategy = self.registry.strategy(work.permit.request().kind);
         strategy.default(&mut object);
+        owning.settle(&mut object, None, None);
         let uid = Uuid::new_v4().to_string();
         own::stamp(&mut object, &uid, Timestamp::now(), strategy.counts_generations());
         strategy.prepare_for_create(&mut object);

@@ -1,6 +1,7 @@
 //! `.metadata`, for every kind alike: what belongs to the server ([`own`]), and what is right and
 //! wrong about it ([`validation`]). Pure; times and uids are parameters.
 
+pub mod managers;
 pub mod own;
 mod validation;
 

@@ -9,7 +9,7 @@ use nodeplane_api::{
     meta::{self, Key},
     status::Status,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Longest base of a generated name: the rest of a DNS label is for the random letters.
 const BASE_LIMIT: usize = 58;
@@ -69,14 +69,7 @@ pub fn check_name(object: &mut Value, key: &Key) -> Result<(), Status> {
 
 /// Gives a new object what every object has. A generation of 1 only where the kind counts them.
 pub fn stamp(object: &mut Value, uid: &str, now: Timestamp, counts_generations: bool) {
-    for field in [
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-        "selfLink",
-    ] {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion", "selfLink"] {
         meta::remove(object, field);
     }
     meta::set(object, "uid", uid);
@@ -98,9 +91,7 @@ pub fn generate_name(base: &str) -> String {
 
 /// Gives a changed object back what a client may not change or may leave out.
 pub fn keep_server_fields(object: &mut Value, old: &Value) {
-    for field in ["managedFields", "selfLink"] {
-        meta::remove(object, field);
-    }
+    meta::remove(object, "selfLink");
     for field in ["creationTimestamp", "generation", "resourceVersion"] {
         copy(object, old, field);
     }
@@ -113,6 +104,41 @@ pub fn keep_server_fields(object: &mut Value, old: &Value) {
             copy(object, old, "deletionGracePeriodSeconds");
         }
     }
+}
+
+/// Makes the owners of fields the same as in `from`.
+pub fn keep_owners(object: &mut Value, from: &Value) {
+    copy(object, from, "managedFields");
+}
+
+/// Whether two objects are the same, whenever the owners of their fields wrote these.
+pub fn is_same_but_times(object: &Value, old: &Value) -> bool {
+    if object == old {
+        return true;
+    }
+    let (Some(fields), Some(before)) = (object.as_object(), old.as_object()) else { return false };
+    entries(&object["metadata"]).len() == entries(&old["metadata"]).len()
+        && is_same_without("metadata", fields, before)
+        && is_same_metadata(&object["metadata"], &old["metadata"])
+}
+
+fn is_same_metadata(metadata: &Value, old: &Value) -> bool {
+    let (Some(fields), Some(before)) = (metadata.as_object(), old.as_object()) else { return false };
+    let is_same = |(one, other): (&Value, &Value)| match (one.as_object(), other.as_object()) {
+        (Some(one), Some(other)) => is_same_without("time", one, other),
+        _ => one == other,
+    };
+    is_same_without("managedFields", fields, before) && entries(metadata).iter().zip(entries(old)).all(is_same)
+}
+
+fn entries(metadata: &Value) -> &[Value] {
+    metadata["managedFields"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Whether two objects differ at most in one field.
+fn is_same_without(field: &str, one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let fields = |map: &'_ Map<String, Value>| map.len() - usize::from(map.contains_key(field));
+    fields(one) == fields(other) && one.iter().all(|(name, value)| name == field || other.get(name) == Some(value))
 }
 
 /// Counts a change of what is asked for: everything but metadata and status.

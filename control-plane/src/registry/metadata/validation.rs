@@ -6,6 +6,7 @@
 use nodeplane_api::{kinds::Kind, names, status::FieldErrors, status::go_text};
 use serde_json::Value;
 
+use super::managers;
 use crate::registry::{NameRule, fields::At};
 
 /// All annotations of an object together, in bytes of keys and values.
@@ -23,6 +24,7 @@ pub fn validate_meta(kind: &Kind, rule: NameRule, object: &Value) -> FieldErrors
     check_annotations(&meta.field("annotations"), &mut errors);
     check_owners(&meta.field("ownerReferences"), &mut errors);
     check_finalizers(&meta.field("finalizers"), &mut errors);
+    managers::check_entries(&meta.field("managedFields"), &mut errors);
     errors
 }
 

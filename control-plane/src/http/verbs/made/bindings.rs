@@ -37,5 +37,5 @@ pub(super) async fn bind(ask: &Ask<'_>) -> Result<Reply, Status> {
         limits: Limits::default(),
     };
     let permit = ask.api.authority.permit(ask.permit.caller().clone(), request).await?;
-    binding::bind(&Ask { api: ask.api, permit: &permit, call: ask.call, form: ask.form }).await
+    binding::bind(&Ask::new(ask.api, &permit, ask.call)?).await
 }

@@ -8,7 +8,6 @@ use super::*;
 use crate::{
     access::Caller,
     http::{
-        negotiate::Form,
         route::{self, Route},
         tests::bed::{self, Bed, CONFIG_MAPS, config_map, rv, text},
     },
@@ -21,7 +20,7 @@ async fn a_watch_that_shows_nothing_still_says_how_far_it_is() {
     let route = route::find(&call.method, &call.path, &call.query).unwrap();
     let Route::Resource(request) = route else { panic!("{route:?}") };
     let permit = bed.api.authority.permit(Caller::component("admin"), request).await.unwrap();
-    let ask = Ask { api: &bed.api, permit: &permit, call: &call, form: Form::JSON };
+    let ask = Ask::new(&bed.api, &permit, &call).unwrap();
 
     let asked = Asked { bookmark_every: Duration::from_millis(20), ..Asked::read(&call.query).unwrap() };
     let selection = Selection::read(&ask).unwrap();

@@ -51,7 +51,8 @@ fn mount_into(container: &mut Value, name: &str) -> bool {
 }
 
 fn volume(name: &str) -> Value {
-    let namespace = json!({ "path": "namespace", "fieldRef": { "apiVersion": "v1", "fieldPath": "metadata.namespace" } });
+    let namespace =
+        json!({ "path": "namespace", "fieldRef": { "apiVersion": "v1", "fieldPath": "metadata.namespace" } });
     json!({ "name": name, "projected": { "defaultMode": 0o644, "sources": [
         { "serviceAccountToken": { "expirationSeconds": SECONDS, "path": "token" } },
         { "configMap": { "name": ROOT_CA, "items": [{ "key": "ca.crt", "path": "ca.crt" }] } },

@@ -20,7 +20,7 @@ use crate::{
     access::{Caller, Permit, cases},
     registry::{
         Registry, RegistryConfig,
-        engine::{Engine, Expects, Part, Target},
+        engine::{Engine, Expects, Ownership, Part, Target},
         objects::Objects,
     },
     store::{Changes, Entry, Page, Store, StoreError, embedded::EmbeddedStore, keys::Keys, watch_cache::WatchCache},
@@ -190,13 +190,25 @@ fn key(end: &str) -> String {
 
 pub(super) async fn create(engine: &Engine, permit: &Permit, object: Value) -> Result<Value, Status> {
     let name = meta::name(&object).to_owned();
-    let target = Target { name: &name, part: Part::Whole, expects: Expects::Absent, dry_run: false };
+    let target = Target {
+        name: &name,
+        part: Part::Whole,
+        expects: Expects::Absent,
+        ownership: Ownership::Manager("test"),
+        dry_run: false,
+    };
     engine.write(permit, &target, |_| Ok(object.clone().into())).await.map(|written| written.object)
 }
 
 pub(super) async fn replace(engine: &Engine, permit: &Permit, object: Value) -> Result<Value, Status> {
     let name = meta::name(&object).to_owned();
-    let target = Target { name: &name, part: Part::Whole, expects: Expects::Present, dry_run: false };
+    let target = Target {
+        name: &name,
+        part: Part::Whole,
+        expects: Expects::Present,
+        ownership: Ownership::Manager("test"),
+        dry_run: false,
+    };
     engine.write(permit, &target, |_| Ok(object.clone().into())).await.map(|written| written.object)
 }
 
