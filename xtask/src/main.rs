@@ -72,6 +72,8 @@ enum Verb {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
+    /// Speed and memory of the API server beside those of kube-apiserver with etcd.
+    Api(bench::api::ApiFlags),
     /// Start times, memory at rest, and the way from `kubectl apply` to an answering Service (root).
     Footprint {
         /// How often each time is measured.
@@ -118,6 +120,7 @@ fn run() -> Result<()> {
             cluster::up::run(&workspace, &place.state()?, store, profile)
         }
         Verb::Down { place } => cluster::down::run(&workspace, &place.state()?),
+        Verb::Bench { what: Bench::Api(flags) } => bench::api::run(&workspace, &flags),
         Verb::Bench { what: Bench::Footprint { runs, state_dir } } => {
             bench::footprint::run(&workspace, &StateDir::new(&state_dir)?, runs)
         }
