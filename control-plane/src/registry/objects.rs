@@ -21,6 +21,9 @@ use crate::store::{
     watch_cache::{Freshness, WatchCache},
 };
 
+/// How long whoever has just written waits for the cache before asking the store.
+const CACHED_WITHIN: Duration = Duration::from_millis(100);
+
 /// The store and its cache.
 #[derive(Clone)]
 pub struct Objects {
@@ -71,7 +74,7 @@ impl Objects {
         self.keys.shown(key)
     }
 
-    /// The newest state of an object, from the store itself.
+    /// The newest state of an object.
     ///
     /// # Errors
     /// 404 when it does not exist.
@@ -79,14 +82,39 @@ impl Objects {
         self.find(kind, namespace, name).await?.ok_or_else(|| Status::not_found(kind, name))
     }
 
-    /// The newest state of an object, from the store itself, if there is one.
+    /// The newest state of an object, if there is one: from the cache when that is known to have
+    /// it, else from the store itself.
     ///
     /// # Errors
     /// 500 and 503.
     pub async fn find(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Option<Object>, Status> {
         let key = self.key(kind, namespace, name);
+        if let Some(newest) = self.store.known_revision()
+            && let Some(found) = self.cache.since(&key, newest)
+        {
+            return Ok(found);
+        }
         let entry = self.store.get(&key).await.map_err(|error| refusal(kind, name, error))?;
         entry.map(|entry| Object::decode(&entry).map_err(Status::internal)).transpose()
+    }
+
+    /// The state of an object at a revision that has happened, or later, if there is one.
+    ///
+    /// # Errors
+    /// 500 and 503.
+    pub async fn find_since(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+        revision: u64,
+    ) -> Result<Option<Object>, Status> {
+        // When the cache is late the store is asked.
+        let _ = self.cache.wait_until(revision, CACHED_WITHIN).await;
+        match self.cache.since(&self.key(kind, namespace, name), revision) {
+            Some(found) => Ok(found),
+            None => self.find(kind, namespace, name).await,
+        }
     }
 
     /// An object from the cache.

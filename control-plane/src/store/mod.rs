@@ -148,6 +148,11 @@ pub trait Store: Send + Sync + 'static {
     /// The newest revision.
     async fn revision(&self) -> Result<u64, StoreError>;
 
+    /// The newest revision, when the store knows it without asking anybody.
+    fn known_revision(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether the store does its work.
     async fn check(&self) -> Result<(), StoreError> {
         self.revision().await.map(drop)

@@ -6,8 +6,8 @@ use nodeplane_api::status::{Reason, Status};
 use super::{answer, ask::Ask, delete_options::DeleteOptions, list, selection::Selection};
 use crate::{http::reply::Reply, store::object::Object};
 
-/// Objects that are deleted at the same time.
-const AT_ONCE: usize = 16;
+/// Objects that are deleted at the same time: as many as make one commit worth its while.
+const AT_ONCE: usize = 128;
 
 /// Deletes all objects of the path that the selectors choose, each like one that is named, and
 /// answers with the list as it was. What is gone meanwhile does not matter.
@@ -18,13 +18,14 @@ pub(super) async fn delete_collection(ask: &Ask<'_>) -> Result<Reply, Status> {
     let options = DeleteOptions::read(ask.call)?;
     let selection = Selection::read(ask)?;
     let page = list::fetch(ask, &selection).await?;
-    for some in page.objects.chunks(AT_ONCE) {
-        let deletions = FuturesUnordered::new();
-        for object in some {
-            deletions.push(one(ask, object, &options));
+    let mut deletions = FuturesUnordered::new();
+    for object in &page.objects {
+        if deletions.len() == AT_ONCE {
+            deletions.try_next().await?;
         }
-        deletions.try_collect::<()>().await?;
+        deletions.push(one(ask, object, &options));
     }
+    deletions.try_collect::<()>().await?;
     answer::list(ask, &page)
 }
 

@@ -191,19 +191,21 @@ impl Engine {
         let key = self.objects.key(kind, namespace, &work.name);
         let created =
             self.objects.create(&key, object.clone(), self.registry.life(kind)).await.map_err(Failure::Store)?;
-        if kind.is_namespaced() && !self.is_alive(namespace).await? {
+        if kind.is_namespaced() && !self.is_alive(namespace, meta::resource_version(&created)).await? {
             self.undo(work, &created).await?;
             return Err(Failure::Refused(refuse_terminating(kind, namespace, object)));
         }
         Ok(Landed::Stored(created))
     }
 
-    /// Whether a namespace takes new objects. Asked after the object is stored: whoever empties
-    /// the namespace has either begun before, and is seen here, or begins now, and sees the object.
-    async fn is_alive(&self, namespace: &str) -> Result<bool, Failure> {
+    /// Whether a namespace takes new objects, as of the revision of one. Asked after the object is
+    /// stored: whoever empties the namespace has either begun before, and is seen here, or begins
+    /// now, and sees the object.
+    async fn is_alive(&self, namespace: &str, revision: Option<u64>) -> Result<bool, Failure> {
         let namespaces = kinds::by_plural("", "v1", "namespaces");
         let namespaces = namespaces.ok_or_else(|| Failure::Refused(Status::internal("namespaces are not served")))?;
-        let found = self.objects.find(namespaces, "", namespace).await.map_err(unknown)?;
+        let since = revision.unwrap_or(u64::MAX);
+        let found = self.objects.find_since(namespaces, "", namespace, since).await.map_err(unknown)?;
         Ok(found.is_some_and(|found| !is_terminating(found.value())))
     }
 

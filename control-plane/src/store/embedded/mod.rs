@@ -2,11 +2,13 @@
 //!
 //! In: operations of the [`Store`] trait. Out: answers from snapshots, changes that are on disk
 //! before they are acknowledged. Reads run on blocking threads, writes on the one writer thread.
-//! A watch reads the log on disk from where it is; nothing is queued for it, so that it has no
-//! gaps, no duplicates and no memory to run out of. A file has one server at a time.
+//! A watch reads the log from where it is, in memory what is new and on disk what is not; nothing
+//! is queued for it, so that it has no gaps, no duplicates and no memory to run out of. A file has
+//! one server at a time.
 
 mod file;
 mod lives;
+mod recent;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{
     file::{File, Opener},
+    recent::Recent,
     tables::{Batch, Snapshot, Write},
     writer::{Request, Work, Writer},
 };
@@ -81,6 +84,7 @@ pub struct EmbeddedStore {
     reader: Reader,
     requests: Option<mpsc::Sender<Request>>,
     newest: watch::Receiver<u64>,
+    recent: Arc<Recent>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -104,13 +108,16 @@ impl EmbeddedStore {
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse(path.to_owned())),
             opened => opened.map_err(|error| failed(error.into()))?,
         };
-        let newest = watch::channel(file.read(prepare).map_err(failed)?).0;
+        let revision = file.read(prepare).map_err(failed)?;
+        let (newest, receiver) = watch::channel(revision);
+        let recent = Arc::new(Recent::new(revision));
         let (requests, queue) = mpsc::channel(QUEUE);
-        let (reader, receiver) = (Reader(file.clone()), newest.subscribe());
-        let writer = Writer::new(file, queue, newest, retention).map_err(|error| failed(error.into()))?;
+        let reader = Reader(file.clone());
+        let writer = Writer::new(file, queue, newest, recent.clone(), retention);
+        let writer = writer.map_err(|error| failed(error.into()))?;
         let writer = thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
         let writer = writer.map_err(|error| failed(error.into()))?;
-        Ok(Self { reader, requests: Some(requests), newest: receiver, writer: Some(writer) })
+        Ok(Self { reader, requests: Some(requests), newest: receiver, recent, writer: Some(writer) })
     }
 
     async fn request(&self, work: Work) -> Result<u64, StoreError> {
@@ -181,6 +188,7 @@ impl Store for EmbeddedStore {
         let tail = Tail {
             reader: self.reader.clone(),
             newest: self.newest.clone(),
+            recent: self.recent.clone(),
             prefix: Arc::from(prefix),
             position: after,
             chunk: VecDeque::new(),
@@ -190,12 +198,16 @@ impl Store for EmbeddedStore {
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
-        self.reader.read(|snapshot| Ok(snapshot.newest())).await
+        Ok(*self.newest.borrow())
+    }
+
+    fn known_revision(&self) -> Option<u64> {
+        Some(*self.newest.borrow())
     }
 
     async fn check(&self) -> Result<(), StoreError> {
         match self.reader.0.trouble() {
-            None => self.revision().await.map(drop),
+            None => self.reader.read(|_| Ok(())).await,
             Some(trouble) => Err(unavailable(anyhow::anyhow!("the last write failed: {trouble}"))),
         }
     }
@@ -260,6 +272,7 @@ impl From<StoreError> for ReadError {
 struct Tail {
     reader: Reader,
     newest: watch::Receiver<u64>,
+    recent: Arc<Recent>,
     prefix: Arc<str>,
     /// Everything up to this revision is delivered or in the chunk.
     position: u64,
@@ -286,6 +299,11 @@ impl Tail {
         let position = self.position;
         let gone = |_| unavailable(anyhow::anyhow!("the writer has stopped"));
         self.newest.wait_for(|newest| *newest > position).await.map_err(gone)?;
+        if let Some((changes, upto)) = self.recent.changes(&self.prefix, position, WATCH_CHUNK) {
+            self.chunk.extend(changes);
+            self.position = upto;
+            return Ok(());
+        }
         let prefix = self.prefix.clone();
         let read = move |snapshot: &Snapshot| {
             check_watchable(snapshot, position)?;

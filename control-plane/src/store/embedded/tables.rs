@@ -64,14 +64,18 @@ impl Write {
         }
     }
 
-    /// Whether the change may happen, given what is there.
-    fn check(&self, current: Option<Entry>) -> Result<(), StoreError> {
+    /// What the change replaces, given what is there, if it may.
+    fn check(&self, current: Option<Entry>) -> Result<Option<Bytes>, StoreError> {
         match (self, current) {
-            (Self::Create { .. }, None) => Ok(()),
+            (Self::Create { .. }, None) => Ok(None),
             (Self::Create { .. }, Some(_)) => Err(StoreError::Exists),
             (Self::Update { .. } | Self::Delete { .. }, None) => Err(StoreError::NotFound),
             (Self::Update { expected, .. } | Self::Delete { expected, .. }, Some(current)) => {
-                if current.revision == *expected { Ok(()) } else { Err(StoreError::Conflict { current }) }
+                if current.revision == *expected {
+                    Ok(Some(current.value))
+                } else {
+                    Err(StoreError::Conflict { current })
+                }
             }
         }
     }
@@ -220,6 +224,7 @@ pub(super) struct Batch<'t> {
     lives: Lives<'t>,
     newest: u64,
     compacted: u64,
+    changes: Vec<Change>,
 }
 
 impl<'t> Batch<'t> {
@@ -229,7 +234,8 @@ impl<'t> Batch<'t> {
         let newest = number(&meta, NEWEST)?.unwrap_or(FIRST_REVISION);
         let compacted = number(&meta, COMPACTED)?.unwrap_or(0);
         let (versions, log) = (transaction.open_table(VERSIONS)?, transaction.open_table(LOG)?);
-        Ok(Self { versions, log, meta, lives: Lives::new(transaction, now)?, newest, compacted })
+        let lives = Lives::new(transaction, now)?;
+        Ok(Self { versions, log, meta, lives, newest, compacted, changes: Vec::new() })
     }
 
     pub(super) fn newest(&self) -> u64 {
@@ -243,20 +249,22 @@ impl<'t> Batch<'t> {
     /// One change; the outer error spoils the whole batch, the inner one only this change.
     pub(super) fn apply(&mut self, write: &Write) -> Result<Result<u64, StoreError>, redb::Error> {
         let key = write.key();
-        if let Err(refused) = write.check(version_at(&self.versions, key, u64::MAX)?) {
-            return Ok(Err(refused));
-        }
+        let previous = match write.check(version_at(&self.versions, key, u64::MAX)?) {
+            Ok(previous) => previous,
+            Err(refused) => return Ok(Err(refused)),
+        };
         self.lives.set(key, write.life())?;
-        self.append(key, write.value().map(AsRef::as_ref)).map(Ok)
+        self.append(key, write.value().cloned(), previous).map(Ok)
     }
 
     /// A new version of a key.
-    fn append(&mut self, key: &str, value: Option<&[u8]>) -> Result<u64, redb::Error> {
+    fn append(&mut self, key: &str, value: Option<Bytes>, previous: Option<Bytes>) -> Result<u64, redb::Error> {
         let revision = self.newest + 1;
-        self.versions.insert((key, revision), value)?;
+        self.versions.insert((key, revision), value.as_deref())?;
         self.log.insert(revision, key)?;
         self.meta.insert(NEWEST, revision)?;
         self.newest = revision;
+        self.changes.push(Change { key: key.to_owned(), revision, value, previous });
         Ok(revision)
     }
 
@@ -265,9 +273,15 @@ impl<'t> Batch<'t> {
     pub(super) fn expire(&mut self, limit: usize) -> Result<Option<u64>, redb::Error> {
         for _ in 0..limit {
             let Some(key) = self.lives.take_dead()? else { break };
-            self.append(&key, None)?;
+            let previous = version_at(&self.versions, &key, u64::MAX)?.map(|entry| entry.value);
+            self.append(&key, None, previous)?;
         }
         self.lives.next_death()
+    }
+
+    /// What it has changed, in order.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        self.changes
     }
 
     /// Declares everything before `revision` forgotten. [`Batch::clean`] frees the space.

@@ -99,7 +99,8 @@ fn the_retention_forgets_by_age_and_by_number() {
     let path = dir.path().join("store.redb");
     let file = File::open(Box::new(move || Database::create(&path))).unwrap();
     let retention = Retention { age: Duration::from_secs(300), changes: 10_000 };
-    let mut writer = Writer::new(file, mpsc::channel(1).1, watch::channel(1).0, retention).unwrap();
+    let recent = Arc::new(Recent::new(1));
+    let mut writer = Writer::new(file, mpsc::channel(1).1, watch::channel(1).0, recent, retention).unwrap();
     let start = Instant::now();
     let mut at = |second, newest, compacted| writer.forgettable(newest, compacted, start + Duration::from_secs(second));
     assert_eq!(at(0, 1000, 0), None);

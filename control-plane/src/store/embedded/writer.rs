@@ -8,6 +8,7 @@
 use std::{
     collections::VecDeque,
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,6 +26,7 @@ use tracing::{debug, error};
 use super::{
     Retention, StoreError,
     file::File,
+    recent::Recent,
     seconds_now,
     tables::{Batch, Write},
     unavailable,
@@ -73,6 +75,7 @@ pub(super) struct Writer {
     file: File,
     requests: mpsc::Receiver<Request>,
     newest: watch::Sender<u64>,
+    recent: Arc<Recent>,
     retention: Retention,
     /// Which revision was the newest when, for the retention by age.
     marks: VecDeque<(Instant, u64)>,
@@ -89,11 +92,12 @@ impl Writer {
         file: File,
         requests: mpsc::Receiver<Request>,
         newest: watch::Sender<u64>,
+        recent: Arc<Recent>,
         retention: Retention,
     ) -> io::Result<Self> {
         let clock = Builder::new_current_thread().enable_time().build()?;
         let (marks, unclean, next_death) = (VecDeque::new(), true, None);
-        Ok(Self { file, requests, newest, retention, marks, unclean, next_death, clock })
+        Ok(Self { file, requests, newest, recent, retention, marks, unclean, next_death, clock })
     }
 
     /// Works until nobody can send requests any more.
@@ -173,10 +177,11 @@ impl Writer {
             let _ = batch.compact(revision)?;
         }
         let unclean = batch.clean(CLEAN)?;
-        let newest = batch.newest();
-        drop(batch);
+        let (newest, compacted) = (batch.newest(), batch.compacted());
+        let changes = batch.into_changes();
         transaction.commit()?;
         (self.unclean, self.next_death) = (unclean, next_death);
+        self.recent.push(changes, compacted);
         self.newest.send_if_modified(|seen| std::mem::replace(seen, newest) != newest);
         Ok(results)
     }

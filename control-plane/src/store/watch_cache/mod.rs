@@ -159,6 +159,13 @@ impl WatchCache {
         Ok(self.list(key, fresh).await?.objects.pop())
     }
 
+    /// One object as of a revision or later, when the cache has got there: the inner `None` when it
+    /// does not exist. Never waits.
+    pub fn since(&self, key: &str, revision: u64) -> Option<Option<Object>> {
+        let state = self.inner.read();
+        (state.revision() >= revision.max(1)).then(|| state.get(key))
+    }
+
     /// Every event of `scope` with a revision above `after`, past ones first.
     /// [`StoreError::Compacted`] (410 Gone) when `after` is older than the history kept.
     pub async fn watch(&self, scope: &Scope, after: u64) -> Result<Watch, StoreError> {

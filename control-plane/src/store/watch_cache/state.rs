@@ -103,6 +103,11 @@ impl State {
         self.objects.get(key).filter(|object| object.revision() == revision).cloned()
     }
 
+    /// One object.
+    pub(super) fn get(&self, key: &str) -> Option<Object> {
+        self.objects.get(key).cloned()
+    }
+
     /// Starts over from a list. What happened in between is unknown: the history is empty and
     /// all watchers end, so that their clients list again.
     pub(super) fn reset(&mut self, objects: Vec<Object>, revision: u64) {
