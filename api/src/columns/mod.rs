@@ -9,6 +9,7 @@ mod age;
 mod autoscaler;
 mod batch;
 mod cells;
+mod certificates;
 mod cluster;
 mod config;
 mod event;
@@ -32,6 +33,7 @@ pub use self::workload::SCALE;
 pub(crate) use self::{
     autoscaler::AUTOSCALER,
     batch::{CRON_JOB, JOB},
+    certificates::CERTIFICATE_SIGNING_REQUEST,
     cluster::{COMPONENT_STATUS, LEASE, NAMESPACE, NODE},
     config::{CONFIG_MAP, SECRET, SERVICE_ACCOUNT},
     event::EVENT,

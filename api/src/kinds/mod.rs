@@ -9,6 +9,7 @@ mod authentication;
 mod authorization;
 mod autoscaling;
 mod batch;
+mod certificates;
 mod conversion;
 mod coordination;
 mod core;
@@ -207,6 +208,7 @@ const TABLE: &[&[Kind]] = &[
     authorization::ROWS,
     autoscaling::ROWS,
     batch::ROWS,
+    certificates::ROWS,
     networking::ROWS,
     policy::ROWS,
     rbac::ROWS,

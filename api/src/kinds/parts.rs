@@ -19,6 +19,8 @@ pub enum Subresource {
     Log,
     /// `finalize`: what still holds a namespace.
     Finalize,
+    /// `approval`: whether a certificate may be issued.
+    Approval,
     /// `token`: a token with which an account calls the API.
     Token,
 }
@@ -32,6 +34,7 @@ impl Subresource {
             Self::Binding => "binding",
             Self::Log => "log",
             Self::Finalize => "finalize",
+            Self::Approval => "approval",
             Self::Token => "token",
         }
     }
@@ -81,6 +84,10 @@ pub(super) const LOG: Part = handled(Subresource::Log, &[Verb::Get]);
 /// A namespace's finalizers.
 pub(super) const FINALIZE: Part =
     Part { writes: &["/spec/finalizers"], ..handled(Subresource::Finalize, &[Verb::Update]) };
+
+/// The decision about a certificate.
+pub(super) const APPROVAL: Part =
+    Part { writes: &["/status/conditions"], ..handled(Subresource::Approval, READ_AND_WRITE) };
 
 /// A token of a service account.
 pub(super) const TOKEN: Part = Part {

@@ -5,6 +5,7 @@
 //! Nothing here knows how objects are stored or served: controllers are ordinary API clients.
 
 pub mod caches;
+pub mod certificates;
 pub mod deployment;
 pub mod endpoints;
 pub mod events;
@@ -18,7 +19,7 @@ pub mod replicaset;
 #[cfg(test)]
 pub(crate) mod world;
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use kube::Client;
 use nodeplane_client::{recorder::Recorder, write::Hands};
@@ -27,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use caches::Caches;
+
+use crate::pki::Signer;
 
 /// Namespace and name of the Lease by which servers that share a store agree which of them runs
 /// controllers and scheduler.
@@ -39,11 +42,13 @@ pub struct ControllerConfig {
     pub root_ca: String,
     /// The range that nodes get their pod addresses from: address and prefix length.
     pub pod_cidr: (Ipv4Addr, u8),
+    /// What signs certificates that are asked for and approved; without it nobody does.
+    pub signer: Option<Arc<Signer>>,
 }
 
 impl Default for ControllerConfig {
     fn default() -> Self {
-        Self { root_ca: String::new(), pod_cidr: (Ipv4Addr::new(10, 244, 0, 0), 16) }
+        Self { root_ca: String::new(), pod_cidr: (Ipv4Addr::new(10, 244, 0, 0), 16), signer: None }
     }
 }
 
@@ -63,6 +68,9 @@ pub async fn run_with(client: Client, caches: Caches, config: ControllerConfig, 
     running.spawn(node::run(hands(), caches.clone(), recorded, config.pod_cidr, shutdown.clone()));
     running.spawn(pod_gc::run(hands(), caches, shutdown.clone()));
     running.spawn(garbage::run(client.clone(), hands(), shutdown.clone()));
+    if let Some(signer) = config.signer {
+        running.spawn(certificates::run(client.clone(), hands(), signer, shutdown.clone()));
+    }
     running.spawn(events::run(hands(), shutdown));
     while let Some(ended) = running.join_next().await {
         if let Err(error) = ended

@@ -8,6 +8,8 @@
 mod certificate;
 mod files;
 mod kubeconfig;
+mod signer;
+mod signing_request;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -22,7 +24,12 @@ use time::OffsetDateTime;
 use tracing::info;
 
 use self::certificate::Request;
-pub use self::{certificate::San, kubeconfig::Kubeconfig};
+pub use self::{
+    certificate::San,
+    kubeconfig::Kubeconfig,
+    signer::{Signer, Terms},
+    signing_request::SigningRequest,
+};
 
 /// A certificate and its private key, both in PEM.
 #[derive(Clone, PartialEq, Eq)]

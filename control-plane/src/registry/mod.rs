@@ -7,6 +7,7 @@ mod apps;
 mod autoscaling;
 #[cfg(test)]
 mod cases;
+mod certificates;
 mod coordination;
 mod core;
 pub mod engine;
@@ -21,7 +22,11 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use nodeplane_api::{kinds::Kind, names, status::FieldErrors};
+use nodeplane_api::{
+    kinds::{Kind, Subresource},
+    names,
+    status::FieldErrors,
+};
 use serde_json::Value;
 
 use self::core::ServiceStrategy;
@@ -77,6 +82,7 @@ impl Registry {
             ("", name) => core::strategy(name),
             ("apps", name) => apps::strategy(name),
             ("autoscaling", "HorizontalPodAutoscaler") => &autoscaling::AutoscalerStrategy,
+            ("certificates.k8s.io", "CertificateSigningRequest") => &certificates::SigningRequestStrategy,
             ("coordination.k8s.io", "Lease") => &coordination::LeaseStrategy,
             ("discovery.k8s.io", "EndpointSlice") => &core::EndpointSliceStrategy,
             ("events.k8s.io", "Event") => &core::EventStrategy { is_strict: true },
@@ -143,6 +149,14 @@ pub trait Strategy: Send + Sync {
     /// Everything that is wrong with a change of `.status`.
     fn validate_status_update(&self, _object: &Value, _old: &Value) -> FieldErrors {
         FieldErrors::default()
+    }
+
+    /// Settles what a write to a part changes, where its row does not say it all.
+    fn prepare_for_part(&self, _part: Subresource, _object: &mut Value, _old: &Value) {}
+
+    /// Everything that is wrong with a change of a part.
+    fn validate_part(&self, _part: Subresource, object: &Value, old: &Value) -> FieldErrors {
+        self.validate_status_update(object, old)
     }
 
     /// Sentences for the `Warning` header.
@@ -230,6 +244,8 @@ pub enum NameRule {
     Label,
     /// RFC 1035 label: starts with a letter, at most 63 characters.
     Label1035,
+    /// Whatever can stand in a path.
+    PathSegment,
 }
 
 impl NameRule {
@@ -239,6 +255,7 @@ impl NameRule {
             Self::Subdomain => names::subdomain(name),
             Self::Label => names::label_1123(name),
             Self::Label1035 => names::label_1035(name),
+            Self::PathSegment => names::path_segment(name),
         }
     }
 }

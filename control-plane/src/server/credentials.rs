@@ -15,7 +15,7 @@ use super::advertise;
 use crate::{
     config::{Config, KubeconfigFlags, StateDir, Who},
     http::authn::MASTERS,
-    pki::{Pki, San},
+    pki::{Pki, San, Signer},
     tokens::Tokens,
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Credentials {
     pub(super) tls: Arc<ServerConfig>,
     /// How it dials the agents.
     pub(super) agents: Arc<ClientConfig>,
+    /// How it signs for others.
+    pub(super) signer: Arc<Signer>,
     /// How it lets pods in.
     pub(super) tokens: Tokens,
 }
@@ -55,6 +57,7 @@ pub(super) fn prepare(config: &Config, listen: SocketAddr, advertised: Option<Ip
     info!(path = %path.display(), server, "the administrator's kubeconfig");
     let tokens = Tokens::open(&pki, config.issuers.clone(), config.audiences.clone());
     Ok(Credentials {
+        signer: Arc::new(pki.signer()?),
         tokens: tokens.with_context(|| format!("--state-dir {}", config.state.path().display()))?,
         ca_pem: pki.ca_pem().to_owned(),
         tls: Arc::new(pki.server_config(&serving)?),

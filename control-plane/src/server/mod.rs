@@ -91,7 +91,11 @@ impl Server {
             Err(BootstrapError::TokenKey) => return Err(foreign(config, "key for service account tokens")),
             Err(error) => error!(%error, "the cluster's own objects are not as they should be"),
         }
-        let controllers = ControllerConfig { root_ca: credentials.ca_pem, pod_cidr: config.pods.pair() };
+        let controllers = ControllerConfig {
+            root_ca: credentials.ca_pem,
+            pod_cidr: config.pods.pair(),
+            signer: Some(credentials.signer),
+        };
         info!(%address, took = ?started.elapsed(), "ready");
         Ok(Self { api, listener, tls: credentials.tls, controllers, own, is_bootstrapped: result.is_ok() })
     }

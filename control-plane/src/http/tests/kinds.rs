@@ -6,6 +6,19 @@ use serde_json::{Value, json};
 
 use super::bed::{Ask, Bed, MERGE_PATCH, TABLE, collection, rv, text};
 
+/// A request for a certificate, as it stands in an object.
+pub(super) fn signing_request(user: &str, groups: &[&str]) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, user);
+    for group in groups {
+        params.distinguished_name.push(rcgen::DnType::OrganizationName, *group);
+    }
+    let key = rcgen::KeyPair::generate().unwrap();
+    STANDARD.encode(params.serialize_request(&key).unwrap().pem().unwrap())
+}
+
 /// The least that is a valid object of the kind.
 pub(super) fn minimal(kind: &Kind) -> Value {
     let containers = json!([{ "name": "c", "image": "i" }]);
@@ -54,6 +67,9 @@ pub(super) fn minimal(kind: &Kind) -> Value {
         "CSIStorageCapacity" => json!({ "storageClassName": "fast" }),
         "VolumeAttachment" => json!({ "spec": {
             "attacher": "example.com/disk", "nodeName": "n", "source": { "persistentVolumeName": "v" },
+        } }),
+        "CertificateSigningRequest" => json!({ "spec": {
+            "signerName": "example.com/signer", "usages": ["client auth"], "request": signing_request("jane", &[]),
         } }),
         "CSIDriver" => json!({ "spec": {} }),
         _ => json!({}),

@@ -3,6 +3,7 @@
 mod access;
 mod applying;
 pub(in crate::http) mod bed;
+mod certificates;
 mod changing;
 mod creating;
 mod deleting;

@@ -59,7 +59,7 @@ pub async fn serve(api: &Api, permit: &Permit, call: &Call) -> Result<Reply, Sta
             Subresource::Binding => binding::bind(&ask).await,
             Subresource::Log => log::stream(&ask).await,
             Subresource::Token => token::create(&ask).await,
-            Subresource::Status | Subresource::Finalize => Err(Status::method_not_allowed()),
+            Subresource::Status | Subresource::Finalize | Subresource::Approval => Err(Status::method_not_allowed()),
         },
         (None, Verb::Get) => get::get(&ask).await,
         (None, Verb::List) => list::list(&ask).await,

@@ -10,6 +10,7 @@ mod node_restriction;
 mod node_taint;
 mod priority;
 mod service_account;
+mod signing_requests;
 #[cfg(test)]
 mod tests;
 mod tolerations;
@@ -118,6 +119,7 @@ impl Chain {
                 Box::new(service_account::ServiceAccount::new(lookup.clone())),
                 Box::new(priority::Priority),
                 Box::new(tolerations::DefaultTolerationSeconds),
+                Box::new(signing_requests::SigningRequests),
             ],
         }
     }

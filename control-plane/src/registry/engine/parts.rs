@@ -42,6 +42,7 @@ impl Part {
                 for pointer in row.may_write.iter().filter(|pointer| object.pointer(pointer).is_some()) {
                     take(&mut prepared, &object, pointer);
                 }
+                strategy.prepare_for_part(row.subresource, &mut prepared, old);
                 owning.settle(&mut prepared, Some(old), Some(&object));
                 prepared
             }
@@ -68,7 +69,7 @@ impl Part {
         }
         errors.extend(validate_meta(kind, strategy.name_rule(), object));
         match (self, old) {
-            (Self::Fields(_), Some(old)) => errors.extend(strategy.validate_status_update(object, old)),
+            (Self::Fields(row), Some(old)) => errors.extend(strategy.validate_part(row.subresource, object, old)),
             (Self::Assignment, Some(old)) => errors.extend(validate_meta_update(kind, object, old)),
             (_, Some(old)) => {
                 errors.extend(validate_meta_update(kind, object, old));
