@@ -2,11 +2,18 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
-use kube::{Api, Client, api::ListParams};
+use k8s_openapi::api::{
+    authentication::v1::TokenRequest,
+    core::v1::{ConfigMap, Namespace, Service, ServiceAccount},
+};
+use kube::{
+    Api, Client,
+    api::{ListParams, PostParams},
+    config::AuthInfo,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bed::{Server, client, output};
+use crate::bed::{Server, client, config, output};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -118,26 +125,75 @@ async fn a_node_gets_a_kubeconfig_of_its_own() {
     assert_eq!(ask(&client(&out).await, "/readyz").await.unwrap(), "ok");
 }
 
-/// Strangers cannot take the places of those who show a certificate.
+/// A client that shows a token and no certificate.
+async fn holder(server: &Server, token: &str) -> Client {
+    let mut config = config(&server.kubeconfig()).await;
+    config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
+    Client::try_from(config).unwrap()
+}
+
+async fn token(admin: &Client) -> String {
+    let accounts = Api::<ServiceAccount>::namespaced(admin.clone(), "default");
+    let mut tries = 0;
+    // The account comes a moment after its namespace.
+    while accounts.get_opt("default").await.unwrap().is_none() {
+        tries += 1;
+        assert!(tries < 2000, "there is no account");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let asked = TokenRequest::default();
+    let answer: TokenRequest =
+        accounts.create_subresource("token", "default", &PostParams::default(), &asked).await.unwrap();
+    answer.status.unwrap().token
+}
+
 #[tokio::test]
-async fn connections_without_a_certificate_are_few() {
+async fn a_token_lets_an_account_in_and_outlives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &[]);
-    let mut strangers = Vec::new();
-    let mut refused = 0;
+    let token = token(&server.client().await).await;
+    let robot = holder(&server, &token).await;
+    assert!(ask(&robot, "/apis").await.unwrap().contains("APIGroupList"));
+    assert_eq!(ask(&robot, "/api/v1/namespaces/default/secrets").await, Err(403));
+    assert_eq!(ask(&holder(&server, &format!("{token}x")).await, "/apis").await, Err(401));
+    drop(server);
+    let server = Server::start(dir.path(), &[]);
+    assert!(ask(&holder(&server, &token).await, "/apis").await.is_ok());
+    // Another name of the issuer, another cluster.
+    drop(server);
+    let server = Server::start(dir.path(), &["--service-account-issuer", "https://new.example"]);
+    assert_eq!(ask(&holder(&server, &token).await, "/apis").await, Err(401));
+    let found = ask(&server.client().await, "/.well-known/openid-configuration").await.unwrap();
+    assert!(found.contains("\"issuer\":\"https://new.example\""), "{found}");
+}
+
+/// How many of 300 connections, all of them kept, are served, and how many are not.
+async fn crowd(server: &Server, authorization: &str) -> (usize, usize) {
+    let (mut served, mut refused) = (Vec::new(), 0);
+    let request = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{authorization}\r\n");
     for _ in 0..300 {
         let mut stream = server.stranger_stream().await;
-        let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let mut answer = [0; 16];
         let asked = async {
-            stream.write_all(request).await?;
+            stream.write_all(request.as_bytes()).await?;
             stream.read(&mut answer).await
         };
         match asked.await {
-            Ok(count) if answer[..count].starts_with(b"HTTP/1.1 200") => strangers.push(stream),
+            Ok(count) if answer[..count].starts_with(b"HTTP/1.1 200") => served.push(stream),
             _ => refused += 1,
         }
     }
-    assert_eq!((strangers.len(), refused), (256, 44));
-    assert_eq!(ask(&server.client().await, "/readyz").await.unwrap(), "ok");
+    (served.len(), refused)
+}
+
+/// Strangers cannot take the places of those who show a certificate or a token.
+#[tokio::test]
+async fn connections_without_a_credential_are_few() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.client().await;
+    let authorization = format!("Authorization: Bearer {}\r\n", token(&admin).await);
+    assert_eq!(crowd(&server, &authorization).await, (300, 0));
+    assert_eq!(crowd(&server, "").await, (256, 44));
+    assert_eq!(ask(&admin, "/readyz").await.unwrap(), "ok");
 }

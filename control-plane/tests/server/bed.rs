@@ -160,7 +160,8 @@ impl Drop for Server {
     }
 }
 
-async fn config(kubeconfig: &Path) -> Config {
+/// How a kubeconfig says that the server is reached, and who one is.
+pub async fn config(kubeconfig: &Path) -> Config {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
 }

@@ -1,5 +1,6 @@
 //! What a user may rely on, one sentence per scenario.
 
+mod access;
 mod api;
 mod applying;
 mod dns;
@@ -23,6 +24,7 @@ use crate::stage::Scenario;
 pub(crate) fn all() -> Vec<Scenario> {
     [
         api::SCENARIOS,
+        access::SCENARIOS,
         objects::SCENARIOS,
         kubectl::SCENARIOS,
         applying::SCENARIOS,
