@@ -5,7 +5,7 @@ use std::{io::IsTerminal, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 use nodeplane_control_plane::{
-    config::{Config, Flags, RunFlags, Verb},
+    config::{Config, CopyConfig, CopyFlags, Flags, RunFlags, StoreVerb, Verb},
     server::{self, Server},
 };
 use tokio::{
@@ -18,8 +18,9 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    let result = match &flags.verb {
-        Some(Verb::Kubeconfig { who }) => server::write_kubeconfig(who),
+    let result = match flags.verb {
+        Some(Verb::Kubeconfig { who }) => server::write_kubeconfig(&who),
+        Some(Verb::Store { what: StoreVerb::Copy(flags) }) => copy(flags),
         None => run(flags.run),
     };
     match result {
@@ -29,6 +30,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn copy(flags: CopyFlags) -> Result<()> {
+    let config = CopyConfig::try_from(flags)?;
+    Builder::new_multi_thread().enable_all().build()?.block_on(server::copy_store(&config))
 }
 
 fn run(flags: RunFlags) -> Result<()> {

@@ -28,6 +28,52 @@ pub enum Verb {
         #[command(subcommand)]
         who: Who,
     },
+    /// Care for stores while no server runs.
+    Store {
+        /// What to do.
+        #[command(subcommand)]
+        what: StoreVerb,
+    },
+}
+
+/// What is done to stores.
+#[derive(Debug, Subcommand)]
+pub enum StoreVerb {
+    /// Copy a cluster from one store into the other while no server runs: objects, claims on
+    /// addresses and ports, and how long events have to live.
+    ///
+    /// Everything is read as of one revision, and compared afterwards. Clients keep their
+    /// resourceVersions over the move, so these never go back. The embedded store takes over the
+    /// revisions as they are. etcd counts its own: it is written to until it has counted up to the
+    /// last revision of the source (about a minute per million), and then forgets everything before
+    /// the copy; clients that ask for an older revision are told that it is gone and list again. The
+    /// certificate authority is no part of it: it stays in the --state-dir.
+    ///
+    /// A copy into the embedded store that is interrupted leaves that store as it was. One into
+    /// etcd leaves a mark, servers refuse to start on it, and the copy is to be made again with
+    /// --overwrite.
+    Copy(CopyFlags),
+}
+
+/// From where to where.
+#[derive(Args, Debug)]
+pub struct CopyFlags {
+    /// Where the cluster is now.
+    #[arg(long, value_enum)]
+    pub from: StoreKind,
+    /// Where it is to be.
+    #[arg(long, value_enum)]
+    pub to: StoreKind,
+    /// Replace what is in the target.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// The server's state directory, with the embedded store. Made (mode 0700) when the copy goes
+    /// there.
+    #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
+    pub state_dir: PathBuf,
+    /// How etcd is reached.
+    #[command(flatten)]
+    pub etcd: EtcdFlags,
 }
 
 /// Whom a kubeconfig is for.

@@ -17,7 +17,7 @@ use std::{
 };
 
 pub use self::{
-    flags::{EtcdFlags, Flags, KubeconfigFlags, RunFlags, StoreKind, Verb, Who},
+    flags::{CopyFlags, EtcdFlags, Flags, KubeconfigFlags, RunFlags, StoreKind, StoreVerb, Verb, Who},
     range::Range,
 };
 
@@ -81,6 +81,38 @@ pub struct EtcdConfig {
     pub tls: Option<(PathBuf, Option<(PathBuf, PathBuf)>)>,
     /// A user of etcd, and the file with the password.
     pub user: Option<(String, PathBuf)>,
+}
+
+/// A cluster to be copied from one store into the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyConfig {
+    /// Which of the two is the source.
+    pub from: StoreKind,
+    /// Whether what is in the target is replaced.
+    pub overwrite: bool,
+    /// Where the embedded store is.
+    pub state: StateDir,
+    /// How etcd is reached.
+    pub etcd: EtcdConfig,
+    /// What all keys begin with.
+    pub prefix: String,
+}
+
+impl TryFrom<CopyFlags> for CopyConfig {
+    type Error = ConfigError;
+
+    fn try_from(flags: CopyFlags) -> Result<Self, ConfigError> {
+        if flags.from == flags.to {
+            return Err(ConfigError::new("--to", "source and target are the same", "name the other store"));
+        }
+        Ok(Self {
+            from: flags.from,
+            overwrite: flags.overwrite,
+            state: StateDir::new(flags.state_dir),
+            etcd: etcd(&flags.etcd)?,
+            prefix: flags.etcd.etcd_prefix,
+        })
+    }
 }
 
 /// A combination of flags that cannot be.

@@ -173,6 +173,24 @@ fn times_are_written_as_elsewhere_in_kubernetes() {
 }
 
 #[test]
+fn a_copy_goes_from_one_store_into_the_other() {
+    let copy = |line: &str| {
+        let flags = parse(&format!("store copy {line}")).expect(line);
+        let Some(Verb::Store { what: StoreVerb::Copy(flags) }) = flags.verb else { panic!("{:?}", flags.verb) };
+        CopyConfig::try_from(flags).map_err(|error| error.to_string())
+    };
+    let config = copy("--from embedded --to etcd --state-dir /s --etcd-endpoints http://a:1 --overwrite").unwrap();
+    assert_eq!((config.from, config.overwrite, config.prefix.as_str()), (StoreKind::Embedded, true, "/registry"));
+    assert_eq!(config.state.store(), Path::new("/s/store.redb"));
+    assert_eq!(
+        copy("--from etcd --to etcd --etcd-endpoints http://a:1").unwrap_err(),
+        "--to: source and target are the same; name the other store"
+    );
+    assert!(copy("--from etcd --to embedded").unwrap_err().contains("--etcd-endpoints"));
+    assert!(parse("store copy --from etcd").expect_err("no target").contains("--to"));
+}
+
+#[test]
 fn a_kubeconfig_is_for_an_administrator_or_a_node() {
     let flags = parse("kubeconfig node n1 --server https://127.0.0.1:6443/ --state-dir /s --out /o").unwrap();
     let Some(Verb::Kubeconfig { who: Who::Node { name, flags } }) = flags.verb else { panic!("{:?}", flags.verb) };

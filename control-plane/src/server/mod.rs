@@ -5,6 +5,7 @@
 //! wiring: what the parts do is theirs.
 
 mod advertise;
+mod copying;
 mod credentials;
 mod leading;
 mod storage;
@@ -27,6 +28,7 @@ use crate::{
     store::{keys::Keys, watch_cache::WatchCache},
 };
 
+pub use copying::copy_store;
 pub use credentials::write_kubeconfig;
 
 /// How long the store may take to be listed at start.
@@ -52,6 +54,7 @@ impl Server {
     pub async fn start(config: &Config) -> Result<Self> {
         let started = Instant::now();
         let store = storage::open(config).await?;
+        storage::check_whole(&*store, &Keys::new(&config.prefix)).await?;
         let listener = bind(config.listen).await?;
         let address = listener.local_addr()?;
         let advertised = advertise::choose(address, config.advertise);

@@ -2,7 +2,7 @@
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use tracing::info;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
         Store,
         embedded::{EmbeddedStore, OpenError},
         etcd::{EtcdOptions, EtcdStore, EtcdTls, EtcdUser},
+        keys::Keys,
     },
 };
 
@@ -42,8 +43,18 @@ pub(super) fn etcd_options(etcd: &EtcdConfig, prefix: &str) -> Result<EtcdOption
     Ok(options)
 }
 
+/// A copy into the store that did not come to its end is no cluster.
+pub(super) async fn check_whole(store: &dyn Store, keys: &Keys) -> Result<()> {
+    match store.get(&keys.copying()).await.context("reading the store")? {
+        None => Ok(()),
+        Some(_) => bail!(
+            "a copy into this store has not come to its end; make it again with nodeplane-server store copy --overwrite"
+        ),
+    }
+}
+
 /// A directory that is there keeps its mode.
-fn make_private(dir: &Path) -> std::io::Result<()> {
+pub(super) fn make_private(dir: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 

@@ -8,6 +8,7 @@
 //! | ---------------------------------------------- | ------------------------------------ |
 //! | `ROOT/objects/[GROUP/]PLURAL/[NAMESPACE/]NAME` | an object                            |
 //! | `ROOT/claims/RANGE/ITEM`                       | who has an item that only one may have |
+//! | `ROOT/copying[/N]`                             | while a copy into the store is not whole |
 
 use std::sync::Arc;
 
@@ -50,6 +51,16 @@ impl Keys {
     /// Prefix of the claims on the items of a range, ending in `/`.
     pub fn claims(&self, range: &str) -> String {
         format!("{}claims/{range}/", self.root)
+    }
+
+    /// Prefix of all claims.
+    pub fn all_claims(&self) -> String {
+        format!("{}claims/", self.root)
+    }
+
+    /// The key that is there while a copy into the store is not whole.
+    pub fn copying(&self) -> String {
+        format!("{}copying", self.root)
     }
 
     /// The key of an object as messages show it: as upstream's, who keeps nothing but objects.

@@ -4,6 +4,7 @@
 //! revision of the last change, and a stream of every change after a revision. The store knows
 //! nothing of Kubernetes; the watch cache above it does.
 
+pub mod copy;
 pub mod embedded;
 pub mod etcd;
 pub mod keys;

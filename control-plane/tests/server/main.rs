@@ -4,6 +4,7 @@
 
 mod access;
 mod bed;
+mod copying;
 mod death;
 mod leading;
 mod refusals;

@@ -4,6 +4,7 @@
 
 mod bed;
 mod contract;
+mod copy;
 mod crash;
 mod disconnect;
 mod history;

@@ -7,6 +7,7 @@
 //! one server at a time.
 
 mod file;
+mod import;
 mod lives;
 mod recent;
 mod tables;
@@ -31,6 +32,7 @@ use futures::{StreamExt, stream};
 use redb::{Database, DatabaseError, ReadableDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::import::Import;
 use self::{
     file::{File, Opener},
     recent::Recent,

@@ -284,6 +284,19 @@ impl<'t> Batch<'t> {
         self.changes
     }
 
+    /// Puts an entry of another store in, as of its revision there.
+    pub(super) fn import(&mut self, entry: &Entry, life: Option<Duration>) -> Result<(), redb::Error> {
+        self.versions.insert((entry.key.as_str(), entry.revision), Some(entry.value.as_ref()))?;
+        self.lives.set(&entry.key, life)
+    }
+
+    /// Declares a revision the newest one and everything before it forgotten.
+    pub(super) fn begin_at(&mut self, revision: u64) -> Result<(), redb::Error> {
+        self.meta.insert(NEWEST, revision)?;
+        self.meta.insert(COMPACTED, revision)?;
+        Ok(())
+    }
+
     /// Declares everything before `revision` forgotten. [`Batch::clean`] frees the space.
     pub(super) fn compact(&mut self, revision: u64) -> Result<Result<u64, StoreError>, redb::Error> {
         if revision > self.newest {
