@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use measure::Measures;
-pub use measure::show;
+pub use measure::{depth, show};
 
 /// The delay after the first failure of a key; doubles with each further one.
 pub const FIRST_DELAY: Duration = Duration::from_millis(5);

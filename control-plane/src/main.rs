@@ -5,7 +5,7 @@ use std::{io::IsTerminal, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 use nodeplane_control_plane::{
-    config::{Config, CopyConfig, CopyFlags, Flags, RunFlags, StoreVerb, Verb},
+    config::{Config, CopyConfig, CopyFlags, Flags, LogFormat, RunFlags, StoreVerb, Verb},
     server::{self, Server},
 };
 use tokio::{
@@ -40,11 +40,11 @@ fn copy(flags: CopyFlags) -> Result<()> {
 fn run(flags: RunFlags) -> Result<()> {
     let filter = EnvFilter::try_new(&flags.log)
         .with_context(|| format!("--log {}: write levels such as info or debug,kube=warn", flags.log))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match flags.log_format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     let config = Config::try_from(flags)?;
     info!(version = env!("CARGO_PKG_VERSION"), state_dir = %config.state.path().display(), "starting");
     let runtime = Builder::new_multi_thread().enable_all().build()?;

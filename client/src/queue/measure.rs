@@ -81,6 +81,11 @@ impl Measures {
     }
 }
 
+/// How many keys wait in the queues of a name.
+pub fn depth(name: &'static str) -> i64 {
+    QUEUES.of(&Name(name)).depth.get()
+}
+
 /// Shows what the queues of this process tell.
 pub fn show(text: &mut Text) {
     let queues = QUEUES.all();

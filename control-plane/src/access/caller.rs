@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 pub const MASTERS: &str = "system:masters";
 /// Group of node agents.
 pub const NODES: &str = "system:nodes";
+/// Group of those who watch over the cluster.
+pub const MONITORING: &str = "system:monitoring";
 /// Group of everybody who showed a credential.
 pub const AUTHENTICATED: &str = "system:authenticated";
 /// Group of everybody who did not.

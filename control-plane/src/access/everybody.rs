@@ -5,7 +5,7 @@ use nodeplane_api::kinds::Verb;
 
 use super::{
     authority::{Asked, Authorizer, Decision},
-    caller::{AUTHENTICATED, Caller, MASTERS},
+    caller::{AUTHENTICATED, Caller, MASTERS, MONITORING},
     request::Request,
     rules::{PathRule, ResourceRule, Rules},
 };
@@ -31,10 +31,16 @@ impl Authorizer for Masters {
     }
 }
 
-/// Upstream's roles `system:discovery` and `system:public-info-viewer`.
+/// Upstream's roles `system:discovery`, `system:public-info-viewer` and `system:monitoring`.
 pub(super) struct Discovery;
 
+/// For everybody.
 const PUBLIC: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
+/// For those who watch over the cluster; so is what lies below.
+const GUARDED: [&str; 4] = ["/healthz", "/livez", "/metrics", "/readyz"];
+/// The same, as rules tell it.
+const TOLD_TO_WATCHERS: [&str; 7] =
+    ["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/readyz", "/readyz/*"];
 /// What upstream lists for everybody who showed a credential, and the issuer of tokens.
 const TOLD: [&str; 13] = [
     "/.well-known/openid-configuration",
@@ -56,16 +62,24 @@ const TOLD: [&str; 13] = [
 impl Authorizer for Discovery {
     async fn decide(&self, caller: &Caller, asked: Asked<'_>) -> Decision {
         let Asked::Path { path, verb } = asked else { return Decision::NOTHING };
-        let is_public = PUBLIC
-            .iter()
-            .any(|public| path.strip_prefix(public).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-        let is_read = matches!(verb, "get" | "head");
-        if is_read && (is_public || caller.is_in(AUTHENTICATED)) { Decision::Allow } else { Decision::NOTHING }
+        let lies_at =
+            |place: &&str| path.strip_prefix(*place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let may = match path {
+            _ if !matches!(verb, "get" | "head") => false,
+            _ if PUBLIC.contains(&path) => true,
+            _ if GUARDED.iter().any(lies_at) => caller.is_in(MONITORING),
+            _ => caller.is_in(AUTHENTICATED),
+        };
+        if may { Decision::Allow } else { Decision::NOTHING }
     }
 
     async fn rules(&self, caller: &Caller, _: &str) -> Rules {
         let urls = if caller.is_in(AUTHENTICATED) { &TOLD[..] } else { &PUBLIC };
-        Rules { paths: vec![PathRule::new(&["get"], urls)], ..Rules::default() }
+        let mut paths = vec![PathRule::new(&["get"], urls)];
+        if caller.is_in(MONITORING) {
+            paths.push(PathRule::new(&["get"], &TOLD_TO_WATCHERS));
+        }
+        Rules { paths, ..Rules::default() }
     }
 }
 

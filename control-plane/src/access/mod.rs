@@ -18,7 +18,7 @@ mod tests;
 
 pub use self::{
     authority::{Asked, Authority, Authorizer, Decision, Permit},
-    caller::{AUTHENTICATED, Caller, MASTERS, NODES, UNAUTHENTICATED},
+    caller::{AUTHENTICATED, Caller, MASTERS, MONITORING, NODES, UNAUTHENTICATED},
     request::{Attributes, Limits, Request},
     rules::{PathRule, ResourceRule, Rules},
 };

@@ -80,8 +80,9 @@ pub async fn run(client: &Client, facts: &Facts) -> Result<(), BootstrapError> {
     look(&Hands::new(client.clone()), facts, &mut Peers::default()).await
 }
 
-/// Puts back what is missing, until `shutdown`. `failed` tells that a first [`run`] failed.
-pub async fn keep(client: Client, facts: Facts, failed: bool, shutdown: CancellationToken) {
+/// Puts back what is missing, until `shutdown`. `failed` tells that a first [`run`] failed; `done` is
+/// called whenever nothing is missing.
+pub async fn keep(client: Client, facts: Facts, failed: bool, done: impl Fn(), shutdown: CancellationToken) {
     let (hands, mut peers) = (Hands::new(client), Peers::default());
     let period = if facts.shares_store { peers::PULSE } else { PERIOD };
     let mut pause = if failed { RETRY } else { period };
@@ -91,7 +92,10 @@ pub async fn keep(client: Client, facts: Facts, failed: bool, shutdown: Cancella
             () = shutdown.cancelled() => break,
         }
         pause = match look(&hands, &facts, &mut peers).await {
-            Ok(()) => period,
+            Ok(()) => {
+                done();
+                period
+            }
             Err(error) => {
                 warn!(%error, "the cluster's own objects are not as they should be");
                 RETRY

@@ -157,13 +157,17 @@ async fn what_is_deleted_comes_back() {
     bed.hands.apply(&Write::delete(kind_of(&dns), key_of(&dns), meta::uid(&dns))).await.unwrap();
     let shutdown = CancellationToken::new();
     // As after a failure, so that the next look is near.
-    let keeping = tokio::spawn(keep(bed.client.clone(), bed.facts.clone(), true, shutdown.clone()));
+    let told = Arc::new(tokio::sync::Notify::new());
+    let tells = told.clone();
+    let done = move || tells.notify_one();
+    let keeping = tokio::spawn(keep(bed.client.clone(), bed.facts.clone(), true, done, shutdown.clone()));
     let back = async {
         while bed.get("", "services", "kube-system", "kube-dns").await.is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     timeout(PERIOD, back).await.expect("kube-dns does not come back");
+    timeout(PERIOD, told.notified()).await.expect("nobody says that nothing is missing");
     shutdown.cancel();
     keeping.await.unwrap();
 }
@@ -224,9 +228,9 @@ async fn servers_that_share_a_store_are_all_led_to_while_they_live() {
     run(&bed.client, &other).await.unwrap();
     let shutdown = CancellationToken::new();
     shutdown.cancel();
-    keep(bed.client.clone(), bed.facts.clone(), false, shutdown.clone()).await;
+    keep(bed.client.clone(), bed.facts.clone(), false, || {}, shutdown.clone()).await;
     assert_eq!(led_to(&bed).await, [&both[1..], &both[1..]]);
     // The last one leaves the way to it, for its next start.
-    keep(bed.client.clone(), other, false, shutdown).await;
+    keep(bed.client.clone(), other, false, || {}, shutdown).await;
     assert_eq!(led_to(&bed).await, [&both[1..], &both[1..]]);
 }

@@ -5,7 +5,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{Range, duration::duration};
+use super::Range;
+use crate::go_duration;
 
 /// Kubernetes API server, controllers and scheduler in one process.
 #[derive(Debug, Parser)]
@@ -156,9 +157,31 @@ pub struct RunFlags {
     /// the issuers.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub api_audiences: Vec<String>,
-    /// What is logged, in the form of `RUST_LOG`.
+    /// Calls that only read which the server answers at the same time; what comes then is told to come
+    /// again (429). Watches, logs and administrators do not count. 0: any number.
+    #[arg(long, value_name = "COUNT", default_value_t = 400)]
+    pub max_requests_inflight: usize,
+    /// The same for calls that change something.
+    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    pub max_mutating_requests_inflight: usize,
+    /// How long a call may take, other than a watch or a log; a client may ask for less. Also how long
+    /// open calls may take to end when the server stops.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = positive)]
+    pub request_timeout: Duration,
+    /// Seconds that a watch goes on for at least, when the client does not say; at most it is twice
+    /// as many.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(1..))]
+    pub min_request_timeout: u32,
+    /// How long the server goes on to serve after it was told to stop, while /readyz says that it is
+    /// not ready: time for a load balancer to notice.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub shutdown_delay_duration: Duration,
+    /// What is logged, in the form of `RUST_LOG`. `debug` has a line for every call.
     #[arg(long, value_name = "FILTER", env = "NODEPLANE_LOG", default_value = "info")]
     pub log: String,
+    /// The form of the log: lines for people, or one JSON object a line.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
 }
 
 /// How etcd is reached.
@@ -198,6 +221,15 @@ pub enum StoreKind {
     Etcd,
 }
 
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// As distributions have it.
 const STATE_DIR: &str = "/var/lib/nodeplane/server";
 
@@ -218,6 +250,17 @@ fn server_url(text: &str) -> Result<String, String> {
         .parse::<http::Uri>()
         .is_ok_and(|url| url.scheme_str() == Some("https") && url.host().is_some_and(|host| !host.is_empty()));
     if is_usable { Ok(text.trim_end_matches('/').to_owned()) } else { Err("write https://HOST:PORT".to_owned()) }
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let is_plain = !text.starts_with(['+', '-']);
+    let read = go_duration::parse(text).ok().filter(|_| is_plain);
+    read.ok_or_else(|| "write a duration such as 5m, 1h30m or 30s".to_owned())
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() { Err("write a duration above zero, such as 1m30s".to_owned()) } else { Ok(duration) }
 }
 
 fn etcd_url(text: &str) -> Result<String, String> {

@@ -4,7 +4,6 @@
 //! names the flag, what is wrong with it and what would be right. Never opens a file, a store or
 //! a socket.
 
-mod duration;
 mod flags;
 mod range;
 #[cfg(test)]
@@ -17,9 +16,10 @@ use std::{
 };
 
 pub use self::{
-    flags::{CopyFlags, EtcdFlags, Flags, KubeconfigFlags, RunFlags, StoreKind, StoreVerb, Verb, Who},
+    flags::{CopyFlags, EtcdFlags, Flags, KubeconfigFlags, LogFormat, RunFlags, StoreKind, StoreVerb, Verb, Who},
     range::Range,
 };
+use crate::http::bounds::Bounds;
 
 /// The address of the service range that is the API server's own.
 const SERVER_ADDRESS: u32 = 1;
@@ -61,6 +61,10 @@ pub struct Config {
     pub issuers: Vec<String>,
     /// The names of this API in tokens.
     pub audiences: Vec<String>,
+    /// How many calls at once, and for how long.
+    pub bounds: Bounds,
+    /// How long the server serves after it was told to stop.
+    pub shutdown_delay: Duration,
 }
 
 /// Where objects are kept.
@@ -188,6 +192,13 @@ impl TryFrom<RunFlags> for Config {
                 flags.api_audiences
             },
             issuers: flags.service_account_issuer,
+            bounds: Bounds {
+                reading: flags.max_requests_inflight,
+                writing: flags.max_mutating_requests_inflight,
+                request: flags.request_timeout,
+                watch: Duration::from_secs(flags.min_request_timeout.into()),
+            },
+            shutdown_delay: flags.shutdown_delay_duration,
         })
     }
 }

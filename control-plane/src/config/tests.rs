@@ -168,7 +168,7 @@ fn times_are_written_as_elsewhere_in_kubernetes() {
     }
     assert_eq!(config("--etcd-compaction-interval 0").unwrap().compact_every, None);
     for text in ["", "h", "1", "1d", "5 m", "m5", "1e3s", "99999999999999999999h"] {
-        assert!(duration::duration(text).is_err(), "{text}");
+        assert!(flags::duration(text).is_err(), "{text}");
     }
 }
 
@@ -213,4 +213,20 @@ fn every_flag_has_help() {
     let command = Flags::command();
     command.clone().debug_assert();
     check(&command);
+}
+
+#[test]
+fn bounds_are_upstreams_unless_flags_say_otherwise() {
+    let config_of = |line| config(line).unwrap();
+    assert_eq!((config_of("").bounds, config_of("").shutdown_delay), (Bounds::default(), Duration::ZERO));
+    let line = "--max-requests-inflight 3 --max-mutating-requests-inflight 0 --request-timeout 1m30s \
+                --min-request-timeout 60 --shutdown-delay-duration 500ms";
+    let seconds = Duration::from_secs;
+    let expected = Bounds { reading: 3, writing: 0, request: seconds(90), watch: seconds(60) };
+    assert_eq!((config_of(line).bounds, config_of(line).shutdown_delay), (expected, Duration::from_millis(500)));
+    for wrong in ["--request-timeout 0s", "--request-timeout soon", "--min-request-timeout 0", "--log-format xml"] {
+        let (flag, _) = wrong.split_once(' ').unwrap();
+        let words = parse(wrong).unwrap_err();
+        assert!(words.contains(flag), "{words}");
+    }
 }

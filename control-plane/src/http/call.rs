@@ -3,6 +3,8 @@
 //! In: the parts of an HTTP request. Out: the same, with the query decoded and read by name.
 //! Never decides what a parameter means.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method};
 use nodeplane_api::status::Status;
@@ -23,6 +25,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+    /// Where it came from; nothing for a call of this process.
+    pub from: Option<SocketAddr>,
 }
 
 impl Call {
@@ -34,7 +38,10 @@ impl Call {
 
 /// A decoded query string, in the order of the client.
 #[derive(Clone, Debug, Default)]
-pub struct Query(Vec<(String, String)>);
+pub struct Query {
+    raw: String,
+    pairs: Vec<(String, String)>,
+}
 
 impl Query {
     /// Reads `a=b&c=d`.
@@ -43,12 +50,17 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(name, true), decode(value, true))
         });
-        Self(pairs.collect())
+        Self { raw: raw.to_owned(), pairs: pairs.collect() }
+    }
+
+    /// As the client wrote it.
+    pub fn raw(&self) -> &str {
+        &self.raw
     }
 
     /// The first value of a parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// The first value of a parameter, empty when absent.
@@ -58,7 +70,7 @@ impl Query {
 
     /// All values of a parameter.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether a boolean parameter is set, as upstream reads one: present and not `false` or `0`.

@@ -16,6 +16,7 @@ use super::{
     call::{BODY_LIMIT, Call, Query},
     reply::Reply,
 };
+use crate::metrics::errands;
 
 /// A client that calls as the given part of this process, such as `system:kube-scheduler`.
 pub fn client(api: &Arc<Api>, component: &str) -> kube::Client {
@@ -27,6 +28,7 @@ pub fn client(api: &Arc<Api>, component: &str) -> kube::Client {
     let service = service_fn(move |request: http::Request<kube::client::Body>| {
         let (api, caller, agent) = (api.clone(), caller.clone(), agent.clone());
         async move {
+            let method = request.method().clone();
             let reply = match read(request).await {
                 Ok(mut call) => {
                     call.headers.entry(USER_AGENT).or_insert(agent);
@@ -34,6 +36,7 @@ pub fn client(api: &Arc<Api>, component: &str) -> kube::Client {
                 }
                 Err(status) => Reply::failure(&status),
             };
+            errands::run(&method, reply.status.as_u16());
             Ok::<_, Infallible>(reply.into_http())
         }
     });
@@ -52,5 +55,6 @@ async fn read(request: http::Request<kube::client::Body>) -> Result<Call, Status
         query: Query::parse(parts.uri.query().unwrap_or_default()),
         headers: parts.headers,
         body,
+        from: None,
     })
 }

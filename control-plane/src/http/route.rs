@@ -52,6 +52,8 @@ pub enum About {
         /// The one check that is asked for.
         check: Option<String>,
     },
+    /// `/metrics`.
+    Metrics,
     /// `/`: the list of paths.
     Root,
 }
@@ -61,8 +63,7 @@ pub enum About {
 /// # Errors
 /// 404 for a path that leads nowhere, 405 for a method that the path does not take.
 pub fn find(method: &Method, path: &str, query: &Query) -> Result<Route, Status> {
-    let decoded: Vec<String> =
-        path.trim_matches('/').split('/').filter(|s| !s.is_empty()).map(|s| decode(s, false)).collect();
+    let decoded = segments(path);
     let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
     let about = match segments.as_slice() {
         [] => About::Root,
@@ -80,6 +81,7 @@ pub fn find(method: &Method, path: &str, query: &Query) -> Result<Route, Status>
         [".well-known", "openid-configuration"] => About::OpenIdConfiguration,
         ["openid", "v1", "jwks"] => About::OpenIdKeys,
         ["version"] => About::Version,
+        ["metrics"] => About::Metrics,
         [probe @ ("healthz" | "livez" | "readyz"), check @ ..] => health(probe, check)?,
         _ => return Err(Status::no_such_path()),
     };
@@ -90,12 +92,21 @@ pub fn find(method: &Method, path: &str, query: &Query) -> Result<Route, Status>
     }
 }
 
+/// A path as access rules name it, whichever way a client wrote it.
+pub fn plain(path: &str) -> String {
+    format!("/{}", segments(path).join("/"))
+}
+
+fn segments(path: &str) -> Vec<String> {
+    path.split('/').filter(|segment| !segment.is_empty()).map(|segment| decode(segment, false)).collect()
+}
+
 fn health(probe: &str, check: &[&str]) -> Result<About, Status> {
     let probe = ["healthz", "livez", "readyz"].into_iter().find(|p| *p == probe).ok_or_else(Status::no_such_path)?;
     match check {
         [] => Ok(About::Health { probe, check: None }),
-        [check] => Ok(About::Health { probe, check: Some((*check).to_owned()) }),
-        _ => Err(Status::no_such_path()),
+        // Names of checks may have a slash.
+        check => Ok(About::Health { probe, check: Some(check.join("/")) }),
     }
 }
 

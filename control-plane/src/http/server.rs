@@ -1,11 +1,12 @@
 //! Calls from the network: accept, TLS, HTTP/1.1 and HTTP/2, drain.
 //!
-//! In: a bound listener. Out: calls to [`Api::answer_when_read`] of whoever the peer is. The
+//! In: a bound listener. Out: calls to [`Api::answer_once_known`] of whoever the peer is. The
 //! loop is our own because warp serves no TLS; warp turns requests into calls, and sees only
 //! one route.
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -41,6 +42,7 @@ use super::{
     call::{BODY_LIMIT, Call, Query},
     reply::Reply,
 };
+use crate::metrics::requests::HANDSHAKES_FAILED;
 
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -59,9 +61,6 @@ const STREAMS: u32 = 250;
 /// cannot use up the server's memory and file descriptors.
 const STRANGERS: usize = 256;
 
-/// How long open calls may go on after the server was told to stop.
-const DRAIN_WITHIN: Duration = Duration::from_secs(10);
-
 /// Pause after a failed accept, such as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -72,6 +71,7 @@ struct Peer {
     certificate: Option<Arc<CertificateDer<'static>>>,
     /// Their place among strangers, until a token says that they are none.
     place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    from: SocketAddr,
 }
 
 impl Peer {
@@ -90,9 +90,9 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>)
             () = api.stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, from)) => {
                 let watcher = graceful.watcher();
-                tokio::spawn(connection(api.clone(), door.clone(), stream, watcher));
+                tokio::spawn(connection(api.clone(), door.clone(), (stream, from), watcher));
             }
             Err(error) => {
                 warn!(%error, "accept failed");
@@ -102,7 +102,9 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>)
     }
     drop(listener);
     info!(connections = graceful.count(), "draining");
-    if tokio::time::timeout(DRAIN_WITHIN, graceful.shutdown()).await.is_err() {
+    // Clients of HTTP/2 are told to call elsewhere, connections without a call end, and no answer
+    // takes longer than any answer may.
+    if tokio::time::timeout(api.bounds.request, graceful.shutdown()).await.is_err() {
         warn!("some calls did not end in time");
     }
 }
@@ -113,14 +115,19 @@ struct Door {
     strangers: Arc<Semaphore>,
 }
 
-async fn connection(api: Arc<Api>, door: Arc<Door>, stream: TcpStream, watcher: Watcher) {
+async fn connection(api: Arc<Api>, door: Arc<Door>, (stream, from): (TcpStream, SocketAddr), watcher: Watcher) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY refused");
     }
-    let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, door.acceptor.accept(stream)).await;
+    let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, door.acceptor.accept(stream));
+    // Who has not asked for anything yet asks somebody else.
+    let Some(handshake) = api.stop.run_until_cancelled(handshake).await else { return };
     let stream = match handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(stream) => stream,
-        Err(error) => return debug!(%error, "TLS handshake failed"),
+        Err(error) => {
+            HANDSHAKES_FAILED.inc();
+            return debug!(%error, %from, "TLS handshake failed");
+        }
     };
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let certificate = certificate.map(|certificate| Arc::new(certificate.clone().into_owned()));
@@ -131,7 +138,7 @@ async fn connection(api: Arc<Api>, door: Arc<Door>, stream: TcpStream, watcher: 
             Err(_) => return debug!("too many connections without a credential"),
         },
     };
-    let peer = Peer { certificate, place: Arc::new(Mutex::new(place)) };
+    let peer = Peer { certificate, place: Arc::new(Mutex::new(place)), from };
 
     let warp = warp::service(calls(api));
     let has_asked = Arc::new(AtomicBool::new(false));
@@ -191,16 +198,13 @@ async fn respond<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Reply {
     let (path, query) = (path.as_str().to_owned(), Query::parse(&query));
-    let call = Call { method, path, query, headers, body: Bytes::new() };
-    match api.identify(peer.certificate.as_deref(), &call).await {
-        Ok(caller) => {
-            if caller != Caller::anonymous() {
-                peer.is_known();
-            }
-            api.answer_when_read(caller, call, collect(body)).await
+    let call = Call { method, path, query, headers, body: Bytes::new(), from: Some(peer.from) };
+    let meet = |caller: &Caller| {
+        if *caller != Caller::anonymous() {
+            peer.is_known();
         }
-        Err(status) => Reply::failure(&status),
-    }
+    };
+    api.answer_once_known(peer.certificate.as_deref(), call, collect(body), meet).await
 }
 
 /// Reads a body up to the limit; nothing larger is ever held in memory.

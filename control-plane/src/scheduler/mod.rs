@@ -38,9 +38,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::controllers::{
-    caches::{Caches, row},
-    pod_facts,
+use crate::{
+    controllers::{
+        caches::{Caches, row},
+        pod_facts,
+    },
+    metrics::scheduling::{self, Attempt},
 };
 
 use board::{Board, Turn};
@@ -88,20 +91,26 @@ impl Reconcile for Scheduler {
             return Ok(Next::Wait);
         };
         let info = Arc::new(PodInfo::new(pod.clone()));
-        let snapshot = match self.board.turn(&info, Instant::now()) {
+        let since = Instant::now();
+        let snapshot = match self.board.turn(&info, since) {
             Turn::Later(left) => return Ok(Next::After(left)),
             Turn::Now(snapshot) => snapshot,
         };
-        match decide(&snapshot, &info) {
+        let decision = decide(&snapshot, &info);
+        scheduling::decided(since.elapsed());
+        match decision {
             Decision::Bind { node } => {
                 self.board.settle(key);
-                self.bind(key, &pod, &node, apply).await?;
-                Ok(Next::Wait)
+                let bound = self.bind(key, &pod, &node, apply).await;
+                let attempt = if bound.is_ok() { Attempt::Scheduled } else { Attempt::Error };
+                scheduling::attempted(attempt, since.elapsed());
+                bound.map(|()| Next::Wait)
             }
             Decision::Wait { message, causes } => {
                 if self.board.fail(key, causes, &message, Instant::now()) {
                     self.recorder.about(&*pod, Severity::Warning, "FailedScheduling", message.clone());
                 }
+                scheduling::attempted(Attempt::Unschedulable, since.elapsed());
                 apply.all(unschedulable(&pod, &message, Timestamp::now()).as_slice()).await?;
                 Ok(Next::After(FLUSH))
             }

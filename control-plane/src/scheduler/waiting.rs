@@ -15,6 +15,7 @@ use super::{
     pod_info::PodInfo,
     snapshot::{Namespaces, NodeInfo},
 };
+use crate::metrics::scheduling::UNSCHEDULABLE;
 
 /// A pod that found no node is looked at again after this time even if nothing changed, and
 /// its reason to wait is told again.
@@ -62,13 +63,14 @@ impl Waiting {
     /// long it has to be left alone instead, if it has.
     pub(super) fn begin(&mut self, pod: &Arc<PodInfo>, now: Instant) -> Option<Duration> {
         let same = |wait: &Wait| wait.pod.uid() == pod.uid();
-        let known = self.0.remove(&pod.key).filter(same);
+        let known = self.take(&pod.key).filter(same);
         let mut wait = known.unwrap_or_else(|| Wait::new(pod.clone(), now));
         wait.pod = pod.clone();
         let left = wait.rests_until.checked_duration_since(now).filter(|left| !left.is_zero());
         if left.is_none() {
             wait.causes = None;
         }
+        UNSCHEDULABLE.add(wait.causes.is_some().into());
         self.0.insert(pod.key.clone(), wait);
         left
     }
@@ -77,6 +79,7 @@ impl Waiting {
     pub(super) fn fail(&mut self, key: &Key, causes: Causes, message: &str, now: Instant) -> bool {
         // Gone meanwhile.
         let Some(wait) = self.0.get_mut(key) else { return false };
+        UNSCHEDULABLE.add(wait.causes.is_none().into());
         wait.causes = Some(causes);
         wait.rests_until = now + pause(wait.failures);
         wait.failures = wait.failures.saturating_add(1);
@@ -90,13 +93,27 @@ impl Waiting {
 
     /// The pod waits no more.
     pub(super) fn remove(&mut self, key: &Key) {
-        self.0.remove(key);
+        self.take(key);
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Wait> {
+        let wait = self.0.remove(key)?;
+        UNSCHEDULABLE.add(-i64::from(wait.causes.is_some()));
+        Some(wait)
     }
 
     /// Whom it may help.
     pub(super) fn helped_by(&self, happening: &Happening<'_>) -> Vec<Key> {
         let helped = self.0.iter().filter(|(_, wait)| wait.may_be_helped_by(happening));
         helped.map(|(key, _)| key.clone()).collect()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // Whoever schedules next counts them anew.
+        let counted = self.0.values().filter(|wait| wait.causes.is_some()).count();
+        UNSCHEDULABLE.add(-i64::try_from(counted).unwrap_or(i64::MAX));
     }
 }
 

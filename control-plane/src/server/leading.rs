@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use crate::{
     controllers::{self, ControllerConfig, LEADER, caches::Caches},
     http::{Api, in_process},
+    metrics::election::leads,
     scheduler,
 };
 
@@ -55,13 +56,17 @@ impl Movers {
         let [namespace, name] = LEADER;
         let election = Election::new(client, &Key::new(namespace, name), identity(), Timing::default());
         info!(identity = election.identity(), "standing for election");
+        leads(name, false);
         loop {
             let term = tokio::select! {
                 term = election.win() => term,
                 () = settle.cancelled() => return,
             };
             info!(identity = election.identity(), "leading: controllers and scheduler run here");
-            if !self.lead(term, &settle).await {
+            leads(name, true);
+            let stands_again = self.lead(term, &settle).await;
+            leads(name, false);
+            if !stands_again {
                 return;
             }
         }

@@ -25,7 +25,7 @@ use crate::{
     controllers::ControllerConfig,
     http::{self, Api, in_process},
     registry::{Registry, RegistryConfig, engine::Engine, objects::Objects},
-    store::{keys::Keys, watch_cache::WatchCache},
+    store::{Store, keys::Keys, measured::Measured, watch_cache::WatchCache},
 };
 
 pub use copying::copy_store;
@@ -44,6 +44,7 @@ pub struct Server {
     controllers: ControllerConfig,
     own: bootstrap::Facts,
     is_bootstrapped: bool,
+    shutdown_delay: Duration,
 }
 
 impl Server {
@@ -53,8 +54,9 @@ impl Server {
     /// When a part cannot be had; the message says which flag leads to it.
     pub async fn start(config: &Config) -> Result<Self> {
         let started = Instant::now();
-        let store = storage::open(config).await?;
-        storage::check_whole(&*store, &Keys::new(&config.prefix)).await?;
+        let keys = Keys::new(&config.prefix);
+        let store: Arc<dyn Store> = Arc::new(Measured::new(storage::open(config).await?, keys.clone()));
+        storage::check_whole(&*store, &keys).await?;
         let listener = bind(config.listen).await?;
         let address = listener.local_addr()?;
         let advertised = advertise::choose(address, config.advertise);
@@ -63,7 +65,6 @@ impl Server {
         }
         let credentials = credentials::prepare(config, address, advertised)?;
 
-        let keys = Keys::new(&config.prefix);
         let cache = WatchCache::start(store.clone(), &keys);
         let registry = RegistryConfig { keys: keys.clone(), service_cidr: config.services.pair() };
         let registry = Arc::new(Registry::new(store.clone(), registry).with_event_life(config.event_life));
@@ -71,13 +72,10 @@ impl Server {
         cache.wait_until(0, LISTED_WITHIN).await.context("listing the store")?;
 
         let token_key = credentials.tokens.key_id().to_owned();
-        let api = Arc::new(Api::new(
-            Objects::new(store, cache, keys),
-            registry,
-            advertise::reached_at(address, advertised).to_string(),
-            credentials.agents,
-            credentials.tokens,
-        ));
+        let reached_at = advertise::reached_at(address, advertised).to_string();
+        let objects = Objects::new(store, cache, keys);
+        let api = Api::new(objects, registry, reached_at, credentials.agents, credentials.tokens);
+        let api = Arc::new(api.within(config.bounds));
         let own = bootstrap::Facts {
             server_ip: config.server_ip,
             dns_ip: config.dns_ip,
@@ -88,6 +86,7 @@ impl Server {
             shares_store: config.store != StoreConfig::Embedded,
         };
         let result = bootstrap::run(&in_process::client(&api, "system:apiserver"), &own).await;
+        api.health.set_bootstrapped(result.is_ok());
         match &result {
             Ok(()) => {}
             Err(BootstrapError::Authority) => return Err(foreign(config, "certificate authority")),
@@ -100,7 +99,9 @@ impl Server {
             signer: Some(credentials.signer),
         };
         info!(%address, took = ?started.elapsed(), "ready");
-        Ok(Self { api, listener, tls: credentials.tls, controllers, own, is_bootstrapped: result.is_ok() })
+        let shutdown_delay = config.shutdown_delay;
+        let is_bootstrapped = result.is_ok();
+        Ok(Self { api, listener, tls: credentials.tls, controllers, own, is_bootstrapped, shutdown_delay })
     }
 
     /// Where the server listens.
@@ -111,12 +112,13 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop`, then lets what is under way end.
+    /// Serves until `stop`, then lets what is under way end: at once `/readyz` fails, and whoever
+    /// writes through the API from within ends; after the delay no more calls are taken in.
     ///
     /// # Errors
     /// When a part ends by itself.
     pub async fn run(self, stop: CancellationToken) -> Result<()> {
-        let Self { api, listener, tls, controllers, own, is_bootstrapped } = self;
+        let Self { api, listener, tls, controllers, own, is_bootstrapped, shutdown_delay } = self;
         let mut serving = tokio::spawn(http::server::serve(api.clone(), listener, tls));
         let settle = CancellationToken::new();
         let mut clients = JoinSet::new();
@@ -127,8 +129,12 @@ impl Server {
             clients.spawn(movers.alone(settle.clone()));
         }
         let client = in_process::client(&api, "system:apiserver");
-        clients.spawn(bootstrap::keep(client, own, !is_bootstrapped, settle.clone()));
+        let health = api.clone();
+        let done = move || health.health.set_bootstrapped(true);
+        clients.spawn(bootstrap::keep(client, own, !is_bootstrapped, done, settle.clone()));
         clients.spawn(repair(api.engine.clone(), settle.clone()));
+        let (gate, until) = (api.clone(), settle.clone());
+        clients.spawn(async move { gate.gate.watch(&until).await });
 
         let outcome = tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -136,10 +142,13 @@ impl Server {
             Some(ended) = clients.join_next() => Err(anyhow!("a controller ended by itself: {ended:?}")),
         };
         info!("stopping");
+        api.closing.cancel();
         // Whoever writes through the API ends before the API does.
         settle.cancel();
-        let settled = async { while clients.join_next().await.is_some() {} };
-        if tokio::time::timeout(SETTLED_WITHIN, settled).await.is_err() {
+        let settled = tokio::time::timeout(SETTLED_WITHIN, async { while clients.join_next().await.is_some() {} });
+        let delay = if outcome.is_ok() { shutdown_delay } else { Duration::ZERO };
+        let (settled, ()) = tokio::join!(settled, tokio::time::sleep(delay));
+        if settled.is_err() {
             warn!("some controllers did not end in time");
         }
         api.stop.cancel();

@@ -8,6 +8,7 @@ pub mod copy;
 pub mod embedded;
 pub mod etcd;
 pub mod keys;
+pub mod measured;
 pub mod object;
 pub mod watch_cache;
 

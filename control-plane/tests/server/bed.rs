@@ -64,9 +64,8 @@ impl Server {
         let since = Instant::now();
         loop {
             let log = self.log();
-            let ready = log.lines().find(|line| line.contains(": ready address="));
-            if let Some((_, rest)) = ready.and_then(|line| line.split_once("address=")) {
-                return rest.split(' ').next().unwrap().parse().unwrap();
+            if let Some(address) = log.lines().find_map(address_of) {
+                return address;
             }
             assert!(self.child.try_wait().unwrap().is_none(), "the server has ended:\n{log}");
             assert!(since.elapsed() < DEADLINE, "the server is not ready:\n{log}");
@@ -100,9 +99,19 @@ impl Server {
     pub async fn stranger_stream(&self) -> TlsStream<TcpStream> {
         let mut config = config(&self.kubeconfig()).await;
         config.auth_info = kube::config::AuthInfo::default();
-        let tls = TlsConnector::from(Arc::new(config.rustls_client_config().unwrap()));
+        self.connect(&config, &[]).await
+    }
+
+    /// A connection of the administrator, who speaks these protocols.
+    pub async fn stream(&self, protocols: &[&str]) -> TlsStream<TcpStream> {
+        self.connect(&config(&self.kubeconfig()).await, protocols).await
+    }
+
+    async fn connect(&self, config: &Config, protocols: &[&str]) -> TlsStream<TcpStream> {
+        let mut tls = config.rustls_client_config().unwrap();
+        tls.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let stream = TcpStream::connect(self.address).await.unwrap();
-        tls.connect("localhost".try_into().unwrap(), stream).await.unwrap()
+        TlsConnector::from(Arc::new(tls)).connect("localhost".try_into().unwrap(), stream).await.unwrap()
     }
 
     /// A client that reaches the server under another name.
@@ -139,8 +148,13 @@ impl Server {
     }
 
     /// Asks the process to end, and waits for it.
-    pub fn stop(mut self) -> (ExitStatus, String) {
+    pub fn stop(self) -> (ExitStatus, String) {
         self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for the process to end.
+    pub fn ended(mut self) -> (ExitStatus, String) {
         let since = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -150,6 +164,15 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Where the server says that it listens, in either form of the log.
+fn address_of(line: &str) -> Option<SocketAddr> {
+    if let Ok(line) = serde_json::from_str::<serde_json::Value>(line) {
+        return (line["message"] == "ready").then(|| line["address"].as_str().unwrap().parse().unwrap());
+    }
+    let (_, rest) = line.split_once(": ready address=")?;
+    rest.split(' ').next()?.parse().ok()
 }
 
 impl Drop for Server {

@@ -6,5 +6,7 @@ mod access;
 mod bed;
 mod copying;
 mod death;
+mod draining;
 mod leading;
+mod operations;
 mod refusals;

@@ -13,7 +13,7 @@ use crate::http::{
 
 fn call(path: &str, query: &str) -> Call {
     let (path, query) = (path.to_owned(), Query::parse(query));
-    Call { method: Method::GET, path, query, headers: HeaderMap::new(), body: Bytes::new() }
+    Call { method: Method::GET, path, query, headers: HeaderMap::new(), body: Bytes::new(), from: None }
 }
 
 fn body(reply: Reply) -> Value {

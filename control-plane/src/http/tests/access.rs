@@ -3,15 +3,14 @@
 use std::future::{pending, ready};
 
 use http::{HeaderValue, Method, header};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls_pki_types::CertificateDer;
 use serde_json::json;
 
 use super::bed::{Answer, Ask, Bed, CONFIG_MAPS, MERGE_PATCH, PODS, config_map, pod};
 use crate::http::{authn::Caller, call::Call};
 
 fn certificate(bed: &Bed, user: &str, groups: &[&str]) -> CertificateDer<'static> {
-    let identity = bed.pki.client(user, groups).unwrap();
-    CertificateDer::from_pem_slice(identity.cert_pem.as_bytes()).unwrap()
+    bed.certificate(user, groups)
 }
 
 async fn call(bed: &Bed, certificate: Option<&CertificateDer<'_>>, mut call: Call) -> Answer {

@@ -6,12 +6,14 @@ use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use nodeplane_api::kinds::{KINDS, Kind};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 
 use crate::{
     http::{
         Api,
         authn::Caller,
+        bounds::Bounds,
         call::{Call, Query},
         reply::{Body, BodyError, Reply},
     },
@@ -44,7 +46,7 @@ impl Bed {
         let state = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state.path().join("store.redb")).unwrap());
         let pki = Pki::open(&state.path().join("pki")).unwrap();
-        let api = serve(&store, &pki);
+        let api = serve(&store, &pki, Bounds::default());
         let bed = Self { api, store, pki, _state: state };
         bed.post("/api/v1/namespaces", json!({ "metadata": { "name": "default" } })).await.created();
         let account = json!({ "metadata": { "name": "default" } });
@@ -55,7 +57,19 @@ impl Bed {
     /// Another server on the same store. It remembers nothing of the time before.
     pub(in crate::http) fn restart(&mut self) {
         self.api.stop.cancel();
-        self.api = serve(&self.store, &self.pki);
+        self.api = serve(&self.store, &self.pki, Bounds::default());
+    }
+
+    /// The same server within other bounds.
+    pub(in crate::http) fn limit(&mut self, bounds: Bounds) {
+        self.api.stop.cancel();
+        self.api = serve(&self.store, &self.pki, bounds);
+    }
+
+    /// A certificate that the server takes.
+    pub(in crate::http) fn certificate(&self, user: &str, groups: &[&str]) -> CertificateDer<'static> {
+        let identity = self.pki.client(user, groups).unwrap();
+        CertificateDer::from_pem_slice(identity.cert_pem.as_bytes()).unwrap()
     }
 
     pub(in crate::http) async fn get(&self, path: &str) -> Answer {
@@ -104,17 +118,18 @@ impl Bed {
     }
 }
 
-fn serve(store: &Arc<dyn Store>, pki: &Pki) -> Arc<Api> {
+fn serve(store: &Arc<dyn Store>, pki: &Pki, bounds: Bounds) -> Arc<Api> {
     let cache = WatchCache::start(store.clone(), &Keys::new(PREFIX));
     let identity = pki.client("kube-apiserver-kubelet-client", &["system:masters"]).unwrap();
     let config = RegistryConfig { keys: Keys::new(PREFIX), service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 24) };
-    Arc::new(Api::new(
+    let api = Api::new(
         Objects::new(store.clone(), cache, Keys::new(PREFIX)),
         Arc::new(Registry::new(store.clone(), config)),
         "127.0.0.1:6443".to_owned(),
         Arc::new(pki.client_config(&identity).unwrap()),
         Tokens::open(pki, vec![ISSUER.to_owned()], vec![ISSUER.to_owned()]).unwrap(),
-    ))
+    );
+    Arc::new(api.within(bounds))
 }
 
 impl Drop for Bed {
@@ -131,7 +146,7 @@ impl Ask {
     pub(in crate::http) fn new(method: Method, path: &str) -> Self {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let (path, query) = (path.to_owned(), Query::parse(query));
-        Self(Call { method, path, query, headers: HeaderMap::new(), body: Bytes::new() })
+        Self(Call { method, path, query, headers: HeaderMap::new(), body: Bytes::new(), from: None })
     }
 
     pub(in crate::http) fn body(self, body: &Value) -> Self {

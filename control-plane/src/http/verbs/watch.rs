@@ -4,11 +4,12 @@
 //! time is up, the server stops, or the client was too slow; it then watches again from the last
 //! revision it saw.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use nodeplane_api::status::{FieldErrors, Status};
+use nodeplane_metrics::Histogram;
 use tokio::time::{Instant, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,7 @@ use crate::{
         codec::Codec,
         reply::{BodyError, Reply},
     },
+    metrics::watches,
     store::{
         StoreError,
         object::Object,
@@ -33,10 +35,6 @@ use crate::{
 /// saw bookmarks can go on from the last one.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 
-/// Seconds after which a watch ends when the client does not say: at random between one and two
-/// times this, so that clients do not all come back at once.
-const DEFAULT_SECONDS: u64 = 1800;
-
 /// Bytes that are sent as one piece when that many are there.
 const PIECE: usize = 64 * 1024;
 
@@ -47,13 +45,15 @@ const PIECE: usize = 64 * 1024;
 /// not get fresh enough in time. A revision that is too old is an event of the stream.
 pub(super) async fn watch(ask: &Ask<'_>) -> Result<Reply, Status> {
     let stream_type = ask.form.codec.stream_type().ok_or_else(Status::not_acceptable)?;
-    let asked = Asked::read(&ask.call.query)?;
+    let asked = Asked::read(&ask.call.query, ask.api.bounds.watch)?;
     let selection = Selection::read(ask)?;
     let writer = EventWriter { kind: ask.kind(), form: ask.form, include: include(ask), has_headings: false };
     match open(ask, &selection.scope, asked.start).await {
         Ok((initial, watch)) => {
             let stop = ask.api.stop.child_token();
-            Ok(Reply::growing(stream_type, Following { asked, selection, writer, stop }.run(initial, watch)))
+            let sent = watches::sent(ask.kind());
+            let following = Following { asked, selection, writer, stop, sent };
+            Ok(Reply::growing(stream_type, following.run(initial, watch)))
         }
         Err(StoreError::Compacted { oldest }) => too_old(ask.form.codec, stream_type, asked.start, oldest),
         Err(error) => Err(ask.refused(error)),
@@ -103,7 +103,9 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(query: &Query) -> Result<Self, Status> {
+    /// A client that does not say how long it watches does so for a time between one and two times
+    /// `least`, at random, so that clients do not all come back at once.
+    fn read(query: &Query, least: Duration) -> Result<Self, Status> {
         check(query)?;
         let initial = query.optional_flag("sendInitialEvents");
         let wanted = Wanted::parse(query.text("resourceVersion"))?;
@@ -115,14 +117,15 @@ impl Asked {
             (Some(false) | None, Wanted::At(revision)) => Start::After(revision),
         };
         let seconds = query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok());
-        let seconds = seconds
-            .filter(|seconds| *seconds > 0)
-            .unwrap_or_else(|| rand::random_range(DEFAULT_SECONDS..2 * DEFAULT_SECONDS));
+        let within = match seconds.filter(|seconds| *seconds > 0) {
+            Some(seconds) => Duration::from_secs(seconds),
+            None => least.mul_f64(rand::random_range(1.0..2.0)),
+        };
         Ok(Self {
             start,
             bookmarks: query.flag("allowWatchBookmarks"),
             marks_initial_end: initial == Some(true),
-            within: Duration::from_secs(seconds),
+            within,
             bookmark_every: BOOKMARK_EVERY,
         })
     }
@@ -156,6 +159,8 @@ struct Following {
     selection: Selection,
     writer: EventWriter,
     stop: CancellationToken,
+    /// The sizes of what is sent.
+    sent: Arc<Histogram>,
 }
 
 impl Following {
@@ -187,7 +192,9 @@ impl Following {
                 let mut next = Some(event);
                 while let Some(event) = next.take() {
                     if let Some(seen) = seen(&event, &self.selection) {
-                        piece.add(self.writer.event(&seen)?);
+                        let frame = self.writer.event(&seen)?;
+                        self.sent.observe(frame.len() as u64);
+                        piece.add(frame);
                     }
                     next = if piece.len() < PIECE { watch.try_next_event() } else { None };
                 }
@@ -203,7 +210,9 @@ impl Following {
         let mut pieces = Vec::new();
         let mut piece = BytesMut::new();
         for object in initial.iter().filter(|object| self.selection.matches(object)) {
-            piece.extend_from_slice(&self.writer.object("ADDED", object)?);
+            let frame = self.writer.object("ADDED", object)?;
+            self.sent.observe(frame.len() as u64);
+            piece.extend_from_slice(&frame);
             if piece.len() >= PIECE {
                 pieces.push(piece.split().freeze());
             }

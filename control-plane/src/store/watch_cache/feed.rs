@@ -12,7 +12,10 @@ use futures::StreamExt;
 use tracing::{error, info, warn};
 
 use super::{Inner, Object, state::Update};
-use crate::store::{Change, Changes, Entry, StoreError, keys::Keys};
+use crate::{
+    metrics::storage::{Resource, received},
+    store::{Change, Changes, Entry, StoreError, keys::Keys},
+};
 
 /// Entries that are read at once. Two copies of a whole store would not fit the memory that the
 /// cache is to need. Tests need several pieces, and have few objects.
@@ -127,6 +130,7 @@ fn update(change: Change, keys: &Keys) -> Update {
     if !change.key.starts_with(keys.objects()) {
         return Update::Elsewhere(change.revision);
     }
+    received(Resource::of_object(&change.key[keys.objects().len()..]));
     let Some(value) = change.value else { return Update::Delete(change.key, change.revision) };
     let entry = Entry { key: change.key, value, revision: change.revision };
     // What cannot be shown does not exist for readers.

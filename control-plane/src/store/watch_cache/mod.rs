@@ -154,6 +154,11 @@ impl WatchCache {
         self.inner.list_store(scope, part, Some(revision)).await
     }
 
+    /// How many objects of `scope` there are, as far as the cache knows.
+    pub fn count(&self, scope: &Scope) -> usize {
+        self.inner.read().count(scope)
+    }
+
     /// One object by its key, and `None` when it does not exist.
     pub async fn get(&self, key: &str, fresh: Freshness) -> Result<Option<Object>, StoreError> {
         Ok(self.list(key, fresh).await?.objects.pop())

@@ -222,6 +222,11 @@ impl State {
         }))
     }
 
+    /// How many objects a scope has.
+    pub(super) fn count(&self, scope: &Scope) -> usize {
+        self.range(scope, None).count()
+    }
+
     fn range<'a>(&'a self, scope: &Scope, start: Option<&str>) -> impl Iterator<Item = &'a Object> + use<'a> {
         let end = end_of(scope);
         let from = start.map_or(scope, |start| start.max(scope)).min(&end);

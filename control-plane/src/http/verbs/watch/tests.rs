@@ -22,11 +22,13 @@ async fn a_watch_that_shows_nothing_still_says_how_far_it_is() {
     let permit = bed.api.authority.permit(Caller::component("admin"), request).await.unwrap();
     let ask = Ask::new(&bed.api, &permit, &call).unwrap();
 
-    let asked = Asked { bookmark_every: Duration::from_millis(20), ..Asked::read(&call.query).unwrap() };
+    let asked =
+        Asked { bookmark_every: Duration::from_millis(20), ..Asked::read(&call.query, bed.api.bounds.watch).unwrap() };
     let selection = Selection::read(&ask).unwrap();
     let writer = EventWriter { kind: ask.kind(), form: ask.form, include: include(&ask), has_headings: false };
     let (initial, watch) = open(&ask, &selection.scope, asked.start).await.unwrap();
-    let following = Following { asked, selection, writer, stop: bed.api.stop.child_token() };
+    let following =
+        Following { asked, selection, writer, stop: bed.api.stop.child_token(), sent: watches::sent(ask.kind()) };
     let mut stream = std::pin::pin!(following.run(initial, watch));
     let mut bookmark = async || -> Value {
         let piece = stream.next().await.unwrap().unwrap();
