@@ -1,0 +1,9 @@
+//! Fuzzes `entries::objects`.
+
+#![no_main]
+
+#[path = "../entries.rs"]
+#[expect(dead_code, reason = "each target calls one of the functions")]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::objects(data));
