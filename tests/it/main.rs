@@ -4,6 +4,7 @@
 //! Kubernetes namespace of its own. Run them with `cargo xtask test`, or some of them with
 //! `cargo xtask test PART-OF-A-NAME`.
 
+mod clients;
 mod peer;
 mod probe;
 mod resolver;

@@ -4,7 +4,8 @@
 //! - `it probe tcp ADDRESS WHEN` connects, asks and prints who answered how often,
 //! - `it probe udp ADDRESS WHEN` the same by datagrams, with a new connected socket for each,
 //! - `it probe udp-flow ADDRESS WHEN` the same from one socket that is not connected,
-//! - `it probe udp-server PORT NAME` answers datagrams with its name.
+//! - `it probe udp-server PORT NAME` answers datagrams with its name,
+//! - `it probe kube-rs NAMESPACE` uses the API by kube-rs.
 //!
 //! WHEN is a number of times, or a file whose appearance ends it.
 
@@ -26,6 +27,8 @@ use nodeplane_tests::bed::{
     process::{Process, run},
 };
 
+use crate::clients;
+
 /// A connect on one machine takes microseconds; this is for a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two connects of a client that goes on and on.
@@ -40,6 +43,7 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
     let ["probe", kind, rest @ ..] = &args.iter().map(String::as_str).collect::<Vec<_>>()[..] else { return None };
     let ran = match (*kind, rest) {
         ("udp-server", [port, name]) => udp_server(port, name),
+        ("kube-rs", [namespace]) => clients::run_kube_rs(namespace),
         (_, [address, when]) => client(kind, address, when),
         _ => Err(anyhow::anyhow!("what is {args:?}?")),
     };

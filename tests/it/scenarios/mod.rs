@@ -3,7 +3,9 @@
 mod access;
 mod api;
 mod applying;
+mod clients;
 mod dns;
+mod everyday;
 mod kubectl;
 mod objects;
 mod pods;
@@ -28,6 +30,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         objects::SCENARIOS,
         kubectl::SCENARIOS,
         applying::SCENARIOS,
+        everyday::SCENARIOS,
+        clients::SCENARIOS,
         workloads::SCENARIOS,
         pods::SCENARIOS,
         probes::SCENARIOS,

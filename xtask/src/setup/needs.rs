@@ -42,6 +42,12 @@ pub(crate) const NEEDS: &[Need] = &[
         packages: &["kubernetes-client"],
         find: super::kubectl::describe,
     },
+    Need {
+        what: "Python client",
+        why: "the official client of the API, for a scenario",
+        packages: &["python3-kubernetes"],
+        find: python_client,
+    },
     Need { what: "ip", why: "network namespaces of tests", packages: &["iproute2"], find: || program("ip") },
     Need {
         what: "iptables",
@@ -67,6 +73,13 @@ pub(crate) const NEEDS: &[Need] = &[
 
 fn program(name: &str) -> Option<String> {
     find_program(name).map(|file| file.display().to_string())
+}
+
+/// Debian's Python: another one first in the PATH would not see Debian's packages.
+fn python_client() -> Option<String> {
+    let version = "import kubernetes; print(kubernetes.__version__)";
+    let version = Cmd::new("/usr/bin/python3").args(["-c", version]).read().ok()?;
+    Some(format!("version {}", version.trim()))
 }
 
 /// The compiler alone is not enough: etcd's interface imports Google's well-known types.
