@@ -158,7 +158,7 @@ fn autoscale_makes_an_autoscaler(cluster: &Cluster, ns: &str) -> Result<()> {
                 "autoscaling/v2:80",
             ),
             (
-                "get hpa.v1.autoscaling web -o jsonpath={.apiVersion}:{.spec.targetCPUUtilizationPercentage}",
+                "get horizontalpodautoscalers.v1.autoscaling web -o jsonpath={.apiVersion}:{.spec.targetCPUUtilizationPercentage}",
                 "autoscaling/v1:80",
             ),
         ],
