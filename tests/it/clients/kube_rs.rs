@@ -119,7 +119,7 @@ async fn next(
 }
 
 async fn applied(maps: &Api<ConfigMap>) -> Result<()> {
-    let body = |value: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "k": value } });
+    let body = |value: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "applied" }, "data": { "k": value } });
     let one = maps.patch("applied", &PatchParams::apply("one"), &Patch::Apply(body("v"))).await?;
     let again = maps.patch("applied", &PatchParams::apply("one"), &Patch::Apply(body("v"))).await?;
     ensure!(one.resource_version() == again.resource_version(), "applied twice, changed twice");

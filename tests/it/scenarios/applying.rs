@@ -68,12 +68,12 @@ fn a_conflict_names_its_owner_and_can_be_forced(cluster: &Cluster, ns: &str) -> 
     applied(cluster, ns, &hello(0), &["--field-manager=gitops"])?;
     ensure!(cluster.get_in(ns, "service", "hello")?["metadata"]["labels"] == json!({ "team": "a" }));
     cluster.run(&["annotate", "-n", ns, "service/hello", "why=x", "--field-manager=hand"])?;
-    let annotated = "{apiVersion: v1, kind: Service, metadata: {name: hello, annotations: {why: y}}}";
+    let annotated = "{apiVersion: v1, kind: Service, metadata: {name: hello, annotations: {why: late}}}";
     let error = refused(cluster, ns, annotated, &["--field-manager=third"])?;
     ensure!(error.contains("conflict with \"hand\" using v1: .metadata.annotations.why"), "{error}");
     applied(cluster, ns, annotated, &["--field-manager=third", "--force-conflicts"])?;
     let service = with_owners(cluster, ns, "service", "hello")?;
-    ensure!(service["metadata"]["annotations"]["why"] == "y", "{service}");
+    ensure!(service["metadata"]["annotations"]["why"] == "late", "{service}");
     ensure!(!owners(&service).iter().any(|(manager, _)| manager == "hand"), "{service}");
     Ok(())
 }
@@ -103,9 +103,11 @@ fn client_side_apply_moves_to_the_server(cluster: &Cluster, ns: &str) -> Result<
     ensure!(before == [("kubectl-client-side-apply".to_owned(), "Update".to_owned())], "{before:?}");
     applied(cluster, ns, &CONFIG.replace("k: v", "k: changed"), &[])?;
     let after = with_owners(cluster, ns, "configmap", "c")?;
-    ensure!(owners(&after) == [("kubectl".to_owned(), "Apply".to_owned())], "{after}");
+    // The annotation gets an owner of its own, so that the way back stays open.
+    let wanted = ["kubectl-last-applied", "kubectl"].map(|manager| (manager.to_owned(), "Apply".to_owned()));
+    ensure!(owners(&after) == wanted, "{after}");
     ensure!(after["data"] == json!({ "k": "changed", "l": "w" }), "{after}");
-    // What it left out goes now, and the way back is open.
+    // What it left out goes now.
     applied(cluster, ns, &CONFIG.replace(", l: w", ""), &[])?;
     ensure!(cluster.get_in(ns, "configmap", "c")?["data"] == json!({ "k": "v" }));
     cluster.apply(ns, CONFIG)?;
