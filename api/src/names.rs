@@ -13,6 +13,8 @@ const LABEL_1123_WORDS: &str = "a lowercase RFC 1123 label must consist of lower
 const SUBDOMAIN_FORMAT: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 const SUBDOMAIN_WORDS: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
      '-' or '.', and must start and end with an alphanumeric character";
+const WILDCARD_WORDS: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, \
+     which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character";
 const LABEL_1035_FORMAT: &str = "[a-z]([-a-z0-9]*[a-z0-9])?";
 const LABEL_1035_WORDS: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', \
      start with an alphabetic character, and end with an alphanumeric character";
@@ -174,6 +176,15 @@ pub fn percent(value: &str) -> Vec<String> {
     }
 }
 
+/// All subdomains of a subdomain: `*.example.com`.
+pub fn wildcard_subdomain(value: &str) -> Vec<String> {
+    let mut wrong = too_long(value, SUBDOMAIN_MAX);
+    if !value.strip_prefix("*.").is_some_and(is_subdomain) {
+        wrong.push(mismatch(WILDCARD_WORDS, &format!(r"\*\.{SUBDOMAIN_FORMAT}"), &["*.example.com"]));
+    }
+    wrong
+}
+
 /// What is wrong with a path element that could climb out of its directory.
 fn parent_directory(value: &str) -> Option<String> {
     match value {
@@ -254,5 +265,22 @@ mod tests {
         assert!(port_name("http-2").is_empty() && !port_name("80").is_empty() && !port_name("a--b").is_empty());
         assert!(env_var("A.b c").is_empty() && !env_var("a=b").is_empty());
         assert!(percent("25%").is_empty() && !percent("25").is_empty());
+    }
+
+    #[test]
+    fn roles_may_have_any_name_that_fits_a_path() {
+        assert_eq!(path_segment("system:node:A.b"), Vec::<String>::new());
+        assert_eq!(path_segment(".."), ["may not be '..'"]);
+        assert_eq!(path_segment("a/b%"), ["may not contain '/'", "may not contain '%'"]);
+    }
+
+    #[test]
+    fn wildcards_stand_in_front() {
+        assert_eq!(wildcard_subdomain("*.example.com"), Vec::<String>::new());
+        for wrong in ["*", "*.", "a.*.com", "*.*.com", "*.Example.com"] {
+            let words = wildcard_subdomain(wrong).join("");
+            assert!(words.starts_with("a wildcard DNS-1123 subdomain must start with '*.'"), "{wrong}: {words}");
+            assert!(words.contains(r"(e.g. '*.example.com', regex used for validation is '\*\.[a-z0-9]"), "{words}");
+        }
     }
 }

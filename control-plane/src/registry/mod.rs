@@ -13,9 +13,16 @@ mod core;
 pub mod engine;
 mod fields;
 pub mod metadata;
+mod networking;
+mod node;
 pub mod objects;
 mod pod_template;
+mod policy;
+mod rbac;
 pub mod reservation;
+mod scheduling;
+mod shares;
+mod storage;
 mod workload;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
@@ -85,6 +92,12 @@ impl Registry {
             ("certificates.k8s.io", "CertificateSigningRequest") => &certificates::SigningRequestStrategy,
             ("coordination.k8s.io", "Lease") => &coordination::LeaseStrategy,
             ("discovery.k8s.io", "EndpointSlice") => &core::EndpointSliceStrategy,
+            ("networking.k8s.io", name) => networking::strategy(name),
+            ("node.k8s.io", "RuntimeClass") => &node::RuntimeClassStrategy,
+            ("policy", "PodDisruptionBudget") => &policy::BudgetStrategy,
+            ("rbac.authorization.k8s.io", name) => rbac::strategy(name),
+            ("scheduling.k8s.io", "PriorityClass") => &scheduling::PriorityClassStrategy,
+            ("storage.k8s.io", name) => storage::strategy(name),
             ("events.k8s.io", "Event") => &core::EventStrategy { is_strict: true },
             _ => plain(),
         }
@@ -203,8 +216,7 @@ pub trait Strategy: Send + Sync {
         true
     }
 
-    /// Whether the kind's name rule is a DNS label (RFC 1123), a DNS label that starts with a
-    /// letter (RFC 1035) or a DNS subdomain.
+    /// Which names the kind takes.
     fn name_rule(&self) -> NameRule {
         NameRule::Subdomain
     }

@@ -66,7 +66,7 @@ pub(super) fn minimal(kind: &Kind) -> Value {
         "CSINode" => json!({ "spec": { "drivers": [] } }),
         "CSIStorageCapacity" => json!({ "storageClassName": "fast" }),
         "VolumeAttachment" => json!({ "spec": {
-            "attacher": "example.com/disk", "nodeName": "n", "source": { "persistentVolumeName": "v" },
+            "attacher": "disk.example.com", "nodeName": "n", "source": { "persistentVolumeName": "v" },
         } }),
         "CertificateSigningRequest" => json!({ "spec": {
             "signerName": "example.com/signer", "usages": ["client auth"], "request": signing_request("jane", &[]),

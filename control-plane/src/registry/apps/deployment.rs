@@ -1,12 +1,13 @@
 //! Deployments (upstream `apps/v1/defaults.go`, `ValidateDeployment`).
 
-use nodeplane_api::{names, status::FieldErrors};
+use nodeplane_api::status::FieldErrors;
 use serde_json::{Value, json};
 
 use crate::registry::{
     Strategy,
     fields::{At, child, fill, object_mut},
     pod_template::{self, fill_template, not_negative},
+    shares::{check_at_most_all, check_share, show_share},
     workload::{check_counts, check_selector_and_template, check_selector_kept, check_status_counts},
 };
 
@@ -100,31 +101,7 @@ fn check_rolling(rolling: &At<'_>, errors: &mut FieldErrors) {
         let words = "may not be 0 when `maxSurge` is 0";
         errors.invalid_shown(unavailable.path.clone(), show_share(unavailable.value), words);
     }
-    let percent = unavailable.text().strip_suffix('%').and_then(|digits| digits.parse::<u64>().ok());
-    if percent.is_some_and(|percent| percent > 100) {
-        errors.invalid_shown(unavailable.path, show_share(unavailable.value), "must not be greater than 100%");
-    }
-}
-
-/// A number of pods or a share of them.
-fn check_share(field: &At<'_>, errors: &mut FieldErrors) {
-    match field.value {
-        Value::String(text) => {
-            for words in names::percent(text) {
-                errors.invalid_shown(field.path.clone(), show_share(field.value), words);
-            }
-        }
-        _ => not_negative(field, errors),
-    }
-}
-
-/// A number or a share as Go prints it.
-fn show_share(share: &Value) -> String {
-    let (kind, number, text) = match share {
-        Value::String(text) => (1, 0, text.as_str()),
-        number => (0, number.as_i64().unwrap_or(0), ""),
-    };
-    format!("intstr.IntOrString{{Type:{kind}, IntVal:{number}, StrVal:{text:?}}}")
+    check_at_most_all(&unavailable, errors);
 }
 
 #[cfg(test)]

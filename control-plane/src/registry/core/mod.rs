@@ -5,12 +5,16 @@ mod cluster_ips;
 mod config_map;
 mod endpoints;
 mod event;
+mod limit_range;
 mod namespace;
 mod node;
 mod node_ports;
+mod persistent_volume;
+mod persistent_volume_claim;
 pub(super) mod pod;
 mod ranges;
 mod repair;
+mod resource_quota;
 mod secret;
 mod service;
 mod service_account;
@@ -20,6 +24,7 @@ mod tests;
 pub(super) use self::{
     endpoints::EndpointSliceStrategy,
     event::EventStrategy,
+    persistent_volume::check_inline_volume,
     service::{ServiceStrategy, check_protocol, check_target},
 };
 use super::{Strategy, plain};
@@ -32,7 +37,10 @@ pub(super) fn strategy(kind: &str) -> &'static dyn Strategy {
         "Event" => &EventStrategy { is_strict: false },
         "Namespace" => &namespace::NamespaceStrategy,
         "Node" => &node::NodeStrategy,
+        "PersistentVolume" => &persistent_volume::VolumeStrategy,
+        "PersistentVolumeClaim" => &persistent_volume_claim::ClaimStrategy,
         "Pod" => &pod::PodStrategy,
+        "ResourceQuota" => &resource_quota::QuotaStrategy,
         "Secret" => &secret::SecretStrategy,
         "ServiceAccount" => &service_account::ServiceAccountStrategy,
         _ => plain(),

@@ -85,7 +85,8 @@ fn check_weight(weight: &At<'_>, errors: &mut FieldErrors) {
     }
 }
 
-fn check_required_nodes(selector: &At<'_>, errors: &mut FieldErrors) {
+/// Adds what is wrong with a `NodeSelector`.
+pub(in crate::registry) fn check_required_nodes(selector: &At<'_>, errors: &mut FieldErrors) {
     let terms = selector.field("nodeSelectorTerms");
     if selector.is_set() && terms.len() == 0 {
         errors.required(terms.path, "must have at least one node selector term");

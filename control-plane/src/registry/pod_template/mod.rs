@@ -21,11 +21,13 @@ use super::{
     metadata::{check_annotations, check_labels},
 };
 
-pub(super) use affinity::narrow_by_own_labels;
+pub(super) use affinity::{check_required_nodes, narrow_by_own_labels};
 pub(super) use containers::check_images;
 pub(super) use defaults::{fill_pod_only, fill_spec};
-pub(super) use resources::{check_container_resource_name, quality_of_service};
-pub(super) use spec::{check_spec, not_negative};
+pub(super) use resources::{
+    check_container_resource_name, check_resource_name, check_resources, is_countable, quality_of_service,
+};
+pub(super) use spec::{check_spec, check_tolerations, not_negative, refuse_all};
 
 /// Fills a workload's `spec.template`.
 pub(super) fn fill_template(spec: &mut Value) {

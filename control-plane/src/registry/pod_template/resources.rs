@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::registry::fields::At;
 
 /// Adds what is wrong with a container's `resources`.
-pub(super) fn check_resources(resources: &At<'_>, errors: &mut FieldErrors) {
+pub(in crate::registry) fn check_resources(resources: &At<'_>, errors: &mut FieldErrors) {
     let limits = resources.field("limits");
     for (name, amount) in limits.entries() {
         check_amount(name, &amount, errors);
@@ -33,7 +33,7 @@ pub(super) fn check_resources(resources: &At<'_>, errors: &mut FieldErrors) {
 }
 
 /// Devices and huge pages: what one has, nobody else has.
-fn is_countable(name: &str) -> bool {
+pub(in crate::registry) fn is_countable(name: &str) -> bool {
     name.contains('/') || name.starts_with("hugepages-")
 }
 
@@ -42,7 +42,8 @@ pub(in crate::registry) fn check_container_resource_name(name: &At<'_>, errors: 
     check_resource_name(name.text(), &name.path, errors);
 }
 
-fn check_resource_name(name: &str, path: &str, errors: &mut FieldErrors) {
+/// Adds what is wrong with the name of something that containers use, said under this path.
+pub(in crate::registry) fn check_resource_name(name: &str, path: &str, errors: &mut FieldErrors) {
     let is_standard = matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
     let wrong = names::qualified(name);
     if !is_standard && !wrong.is_empty() {

@@ -48,7 +48,7 @@ pub(super) fn one_of(field: &At<'_>, supported: &[&str], errors: &mut FieldError
 }
 
 /// Adds one error per sentence.
-pub(super) fn refuse_all(field: &At<'_>, wrong: Vec<String>, errors: &mut FieldErrors) {
+pub(in crate::registry) fn refuse_all(field: &At<'_>, wrong: Vec<String>, errors: &mut FieldErrors) {
     for words in wrong {
         errors.invalid(field.path.clone(), field.value.clone(), words);
     }
@@ -170,7 +170,8 @@ pub(super) fn check_security(context: &At<'_>, errors: &mut FieldErrors) {
     }
 }
 
-fn check_tolerations(tolerations: &At<'_>, errors: &mut FieldErrors) {
+/// Adds what is wrong with a list of tolerations.
+pub(in crate::registry) fn check_tolerations(tolerations: &At<'_>, errors: &mut FieldErrors) {
     for toleration in tolerations.items() {
         let (key, operator) = (toleration.field("key"), toleration.field("operator"));
         let (value, effect) = (toleration.field("value"), toleration.field("effect"));
