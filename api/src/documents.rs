@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use k8s_openapi::{
-    api::{authentication::v1 as authentication, autoscaling::v1 as autoscaling},
+    api::{authentication::v1 as authentication, autoscaling::v1 as autoscaling, policy::v1 as policy},
     apimachinery::pkg::apis::meta::v1 as meta,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -31,6 +31,7 @@ pub static DOCUMENTS: &[Document] = &[
         kind: "TokenRequest",
         shape: shape::<authentication::TokenRequest>(),
     },
+    Document { api_version: "policy/v1", kind: "Eviction", shape: shape::<policy::Eviction>() },
     Document { api_version: "v1", kind: "Status", shape: shape::<meta::Status>() },
     Document { api_version: "", kind: "DeleteOptions", shape: shape::<meta::DeleteOptions>() },
     Document { api_version: "", kind: "PartialObjectMetadata", shape: shape::<PartialObjectMetadata>() },

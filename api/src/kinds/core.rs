@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1 as typed;
 
 use super::{
     Kind, Verb,
-    parts::{BINDING, FINALIZE, LOG, SCALE, STATUS, TOKEN},
+    parts::{BINDING, EPHEMERAL_CONTAINERS, EVICTION, FINALIZE, LOG, SCALE, STATUS, TOKEN},
     rows::Api,
 };
 use crate::columns;
@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Kind] = &[
     V1.namespaced::<typed::Pod>("Pod", "pods", "pod")
         .short(&["po"])
         .in_all()
-        .parts(&[STATUS, BINDING, LOG])
+        .parts(&[STATUS, BINDING, EPHEMERAL_CONTAINERS, EVICTION, LOG])
         .columns(columns::POD)
         .fields(&[
             ("spec.nodeName", "/spec/nodeName", ""),

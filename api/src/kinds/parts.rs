@@ -15,6 +15,10 @@ pub enum Subresource {
     Scale,
     /// `binding`: assigns a pod to a node.
     Binding,
+    /// `ephemeralcontainers`: containers that look into a pod that runs.
+    EphemeralContainers,
+    /// `eviction`: a pod goes, if its disruption budget allows it.
+    Eviction,
     /// `log`: a container's output, streamed from the node.
     Log,
     /// `finalize`: what still holds a namespace.
@@ -32,6 +36,8 @@ impl Subresource {
             Self::Status => "status",
             Self::Scale => "scale",
             Self::Binding => "binding",
+            Self::EphemeralContainers => "ephemeralcontainers",
+            Self::Eviction => "eviction",
             Self::Log => "log",
             Self::Finalize => "finalize",
             Self::Approval => "approval",
@@ -77,6 +83,14 @@ pub(super) const SCALE: Part =
 /// A pod's node.
 pub(super) const BINDING: Part =
     Part { document: Some(("", "v1", "Binding")), ..handled(Subresource::Binding, &[Verb::Create]) };
+
+/// The containers that look into a pod.
+pub(super) const EPHEMERAL_CONTAINERS: Part =
+    Part { writes: &["/spec/ephemeralContainers"], ..handled(Subresource::EphemeralContainers, READ_AND_WRITE) };
+
+/// A pod's end, as its disruption budget allows it.
+pub(super) const EVICTION: Part =
+    Part { document: Some(("policy", "v1", "Eviction")), ..handled(Subresource::Eviction, &[Verb::Create]) };
 
 /// A container's output.
 pub(super) const LOG: Part = handled(Subresource::Log, &[Verb::Get]);

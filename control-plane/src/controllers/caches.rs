@@ -11,6 +11,7 @@ use k8s_openapi::api::{
     coordination::v1::Lease,
     core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
     discovery::v1::EndpointSlice,
+    policy::v1::PodDisruptionBudget,
 };
 use kube::{Api, Client, Resource, runtime::watcher};
 use nodeplane_api::kinds::{self, Kind};
@@ -42,6 +43,8 @@ pub struct Caches {
     pub endpoint_slices: Arc<Informer<EndpointSlice>>,
     /// All deployments.
     pub deployments: Arc<Informer<Deployment>>,
+    /// All disruption budgets.
+    pub budgets: Arc<Informer<PodDisruptionBudget>>,
     /// All replica sets.
     pub replica_sets: Arc<Informer<ReplicaSet>>,
     /// The service account [`DEFAULT_SERVICE_ACCOUNT`] of each namespace.
@@ -64,6 +67,7 @@ impl Caches {
             endpoints: all(client, watcher::Config::default()),
             endpoint_slices: all(client, watcher::Config::default()),
             deployments: all(client, watcher::Config::default()),
+            budgets: all(client, watcher::Config::default()),
             replica_sets: all(client, watcher::Config::default()),
             default_accounts: all(client, named(DEFAULT_SERVICE_ACCOUNT)),
             root_cas: all(client, named(ROOT_CA)),

@@ -7,6 +7,7 @@
 pub mod caches;
 pub mod certificates;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoints;
 pub mod events;
 pub mod garbage;
@@ -59,6 +60,8 @@ pub async fn run_with(client: Client, caches: Caches, config: ControllerConfig, 
     let mut running = JoinSet::new();
     let recorded = recorder("deployment-controller");
     running.spawn(deployment::run(hands(), caches.clone(), recorded, shutdown.clone()));
+    let recorded = recorder("controllermanager");
+    running.spawn(disruption::run(hands(), caches.clone(), recorded, shutdown.clone()));
     let recorded = recorder("replicaset-controller");
     running.spawn(replicaset::run(hands(), caches.clone(), recorded, shutdown.clone()));
     let recorded = recorder("endpoint-slice-mirroring-controller");

@@ -13,7 +13,7 @@ use super::{hello, objects::CONFIG, pod_names, scenarios, shell_pod};
 scenarios![
     apply_twice_is_unchanged_and_prunes_removed_fields,
     create_makes_objects_without_a_manifest,
-    debug_says_that_it_is_not_served,
+    debug_adds_a_container_to_the_pod,
     diff_shows_what_apply_would_change,
     dry_run_stores_nothing,
     get_prints_the_columns_of_upstream,
@@ -64,11 +64,12 @@ fn create_makes_objects_without_a_manifest(cluster: &Cluster, ns: &str) -> Resul
     Ok(())
 }
 
-/// The 404 for a part that is not served once made kubectl crash.
-fn debug_says_that_it_is_not_served(cluster: &Cluster, ns: &str) -> Result<()> {
+/// Nobody runs it yet; what kubectl sends is stored.
+fn debug_adds_a_container_to_the_pod(cluster: &Cluster, ns: &str) -> Result<()> {
     cluster.run(&["run", "-n", ns, "p", "--image=none:1"])?;
-    let error = cluster.kubectl(&["debug", "-n", ns, "p", "--image=none:1"])?.failure()?;
-    ensure!(error.contains("could not find the requested resource (patch pods p)"), "{error}");
+    cluster.run(&["debug", "-n", ns, "p", "--image=none:2", "--container=look", "--attach=false"])?;
+    let container = &cluster.get_in(ns, "pod", "p")?["spec"]["ephemeralContainers"][0];
+    ensure!(container["name"] == "look" && container["image"] == "none:2", "{container}");
     Ok(())
 }
 

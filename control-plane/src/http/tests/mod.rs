@@ -7,6 +7,7 @@ mod certificates;
 mod changing;
 mod creating;
 mod deleting;
+mod eviction;
 mod health;
 mod kinds;
 mod logs;

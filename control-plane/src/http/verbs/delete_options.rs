@@ -39,7 +39,11 @@ impl DeleteOptions {
         Self::check(raw)
     }
 
-    fn check(raw: meta_v1::DeleteOptions) -> Result<Self, Status> {
+    /// Checks options that came with something else.
+    ///
+    /// # Errors
+    /// 422 for options that do not fit together.
+    pub(super) fn check(raw: meta_v1::DeleteOptions) -> Result<Self, Status> {
         let mut errors = FieldErrors::default();
         let policy = raw.propagation_policy.as_deref().filter(|policy| !policy.is_empty());
         let mut propagation = match policy {

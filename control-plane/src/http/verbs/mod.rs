@@ -2,8 +2,8 @@
 //!
 //! In: an [`Ask`], which holds the evidence that the caller may. Out: replies. Reading goes
 //! through [`selection`], writing through [`intake`] and the write engine. Nothing
-//! here knows a kind, except where the API has a path for one alone: [`binding`], [`log`], [`token`].
-//! Kinds that are not stored are made in a room of their own: [`made`].
+//! here knows a kind, except where the API has a path for one alone: [`binding`], [`eviction`], [`log`],
+//! [`token`]. Kinds that are not stored are made in a room of their own: [`made`].
 
 mod agent;
 mod answer;
@@ -15,6 +15,7 @@ mod delete;
 mod delete_collection;
 mod delete_options;
 mod event_writer;
+mod eviction;
 mod get;
 mod intake;
 mod list;
@@ -57,9 +58,12 @@ pub async fn serve(api: &Api, permit: &Permit, call: &Call) -> Result<Reply, Sta
         (Some(part), verb) => match part.subresource {
             Subresource::Scale => scale::serve(&ask, verb).await,
             Subresource::Binding => binding::bind(&ask).await,
+            Subresource::Eviction => eviction::evict(&ask).await,
             Subresource::Log => log::stream(&ask).await,
             Subresource::Token => token::create(&ask).await,
-            Subresource::Status | Subresource::Finalize | Subresource::Approval => Err(Status::method_not_allowed()),
+            Subresource::Status | Subresource::EphemeralContainers | Subresource::Finalize | Subresource::Approval => {
+                Err(Status::method_not_allowed())
+            }
         },
         (None, Verb::Get) => get::get(&ask).await,
         (None, Verb::List) => list::list(&ask).await,

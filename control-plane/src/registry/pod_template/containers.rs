@@ -16,6 +16,18 @@ use crate::registry::{core::check_protocol, fields::At};
 const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 const MESSAGE_POLICIES: [&str; 2] = ["File", "FallbackToLogsOnError"];
 
+/// What a container that looks into a pod cannot have.
+const NOT_EPHEMERAL: [&str; 8] = [
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+];
+
 /// Whether a container runs before the others, or besides them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -51,6 +63,37 @@ pub(super) fn check_containers(spec: &At<'_>, volumes: &Volumes<'_>, errors: &mu
             errors.invalid(resize.path, resize.value.clone(), "must not be set for init containers");
         }
     }
+    let targets = seen.clone();
+    for container in spec.field("ephemeralContainers").items() {
+        check_ephemeral(&container, &targets, &around, &mut seen, errors);
+    }
+}
+
+/// Containers that look into a pod give nothing that others could rely on.
+fn check_ephemeral<'a>(
+    container: &At<'a>,
+    targets: &Seen<'_>,
+    around: &Around<'_>,
+    seen: &mut Seen<'a>,
+    errors: &mut FieldErrors,
+) {
+    check_basics(container, around, seen, errors);
+    let target = container.field("targetContainerName");
+    if !target.text().is_empty() && !targets.contains(target.text()) {
+        errors.not_found(target.path.clone(), target.text());
+    }
+    for field in NOT_EPHEMERAL.map(|field| container.field(field)) {
+        if field.len() > 0 || !field.text().is_empty() {
+            errors.forbidden(field.path, "cannot be set for an Ephemeral Container");
+        }
+    }
+    for mount in container.field("volumeMounts").items() {
+        for field in ["subPath", "subPathExpr"].map(|field| mount.field(field)) {
+            if !field.text().is_empty() {
+                errors.forbidden(field.path, "cannot be set for an Ephemeral Container");
+            }
+        }
+    }
 }
 
 fn check_container<'a>(
@@ -60,18 +103,9 @@ fn check_container<'a>(
     seen: &mut Seen<'a>,
     errors: &mut FieldErrors,
 ) {
-    check_name(&container.field("name"), seen, errors);
-    let image = container.field("image");
-    if image.text().is_empty() {
-        errors.required(image.path, "");
-    }
-    one_of(&container.field("terminationMessagePolicy"), &MESSAGE_POLICIES, errors);
-    one_of(&container.field("imagePullPolicy"), &PULL_POLICIES, errors);
+    check_basics(container, around, seen, errors);
     check_ports(&container.field("ports"), errors);
-    check_environment(container, errors);
-    check_mounts(container, around.volumes, errors);
     check_resources(&container.field("resources"), errors);
-    check_security(&container.field("securityContext"), errors);
     check_restart(container, role, errors);
     let runs_on = role == Role::Main || container.field("restartPolicy").text() == "Always";
     if runs_on {
@@ -87,6 +121,20 @@ fn check_container<'a>(
     }
 }
 
+/// What is wrong with what containers of every role have.
+fn check_basics<'a>(container: &At<'a>, around: &Around<'_>, seen: &mut Seen<'a>, errors: &mut FieldErrors) {
+    check_name(&container.field("name"), seen, errors);
+    let image = container.field("image");
+    if image.text().is_empty() {
+        errors.required(image.path, "");
+    }
+    one_of(&container.field("terminationMessagePolicy"), &MESSAGE_POLICIES, errors);
+    one_of(&container.field("imagePullPolicy"), &PULL_POLICIES, errors);
+    check_environment(container, errors);
+    check_mounts(container, around.volumes, errors);
+    check_security(&container.field("securityContext"), errors);
+}
+
 fn check_name<'a>(name: &At<'a>, seen: &mut Seen<'a>, errors: &mut FieldErrors) {
     if name.text().is_empty() {
         errors.required(name.path.clone(), "");
@@ -100,7 +148,7 @@ fn check_name<'a>(name: &At<'a>, seen: &mut Seen<'a>, errors: &mut FieldErrors) 
 
 /// Adds what is wrong with the images of a pod, which a template may still have.
 pub(in crate::registry) fn check_images(spec: &At<'_>, errors: &mut FieldErrors) {
-    for list in ["containers", "initContainers"] {
+    for list in ["containers", "initContainers", "ephemeralContainers"] {
         for image in spec.field(list).items().map(|container| container.field("image")) {
             if image.text().trim() != image.text() {
                 errors.invalid(image.path.clone(), image.text(), "must not have leading or trailing whitespace");

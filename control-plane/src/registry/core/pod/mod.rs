@@ -1,12 +1,13 @@
 //! Pods: defaults, the status they start with, the little that may change, and deletion with
 //! grace.
 
+mod ephemeral;
 mod update;
 
-use nodeplane_api::status::FieldErrors;
+use nodeplane_api::{kinds::Subresource, status::FieldErrors};
 use serde_json::{Value, json};
 
-use crate::registry::{Deletion, Strategy, fields::At, keep, pod_template};
+use crate::registry::{Deletion, Strategy, fields::At, keep, metadata::own, pod_template};
 
 /// The strategy of pods.
 pub(in crate::registry) struct PodStrategy;
@@ -53,6 +54,25 @@ impl Strategy for PodStrategy {
 
     fn validate_update(&self, pod: &Value, old: &Value) -> FieldErrors {
         update::validate_update(pod, old)
+    }
+
+    /// New containers get their defaults, and the generation counts them.
+    fn prepare_for_part(&self, part: Subresource, pod: &mut Value, old: &Value) {
+        if part == Subresource::EphemeralContainers {
+            self.default(pod);
+            own::count_generation(pod, old);
+        }
+    }
+
+    fn validate_part(&self, part: Subresource, pod: &Value, old: &Value) -> FieldErrors {
+        match part {
+            Subresource::EphemeralContainers => {
+                let mut errors = self.validate(pod);
+                errors.extend(ephemeral::validate_update(pod, old));
+                errors
+            }
+            _ => self.validate_status_update(pod, old),
+        }
     }
 
     fn warnings(&self, pod: &Value) -> Vec<String> {

@@ -29,9 +29,7 @@ pub(super) fn validate_update(pod: &Value, old: &Value) -> FieldErrors {
     check_tolerations(&spec.field("tolerations"), &before.field("tolerations"), &mut errors);
     let allowed = with_old_mutable_fields(spec.value, before.value);
     if allowed != *before.value {
-        let mut differences = String::new();
-        describe(before.value, &allowed, "spec", &mut differences, &mut 0);
-        errors.forbidden("spec", format!("{ONLY}\n{differences}"));
+        errors.forbidden("spec", format!("{ONLY}\n{}", differences(before.value, &allowed, "spec")));
     }
     errors
 }
@@ -89,6 +87,13 @@ fn check_tolerations(now: &At<'_>, before: &At<'_>, errors: &mut FieldErrors) {
             return;
         }
     }
+}
+
+/// The first few differences of two values, one after the other.
+pub(super) fn differences(old: &Value, new: &Value, path: &str) -> String {
+    let mut text = String::new();
+    describe(old, new, path, &mut text, &mut 0);
+    text
 }
 
 /// One line per difference, the old value and the new one.
