@@ -2,7 +2,7 @@
 //!
 //! In: names, labels and numbers. Out: text. Never counts.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use crate::{Counter, Gauge, Histogram, Labels, Series};
 
@@ -69,50 +69,51 @@ pub struct Group<'a> {
 impl Group<'_> {
     /// A number that was counted.
     pub fn count<V: AsRef<str>>(&mut self, labels: &[(&str, V)], value: u64) {
-        self.begin("", labels, None);
-        self.text.line(format_args!(" {value}\n"));
+        self.sample(labels, value);
     }
 
     /// A number that goes up and down.
     pub fn level<V: AsRef<str>>(&mut self, labels: &[(&str, V)], value: i64) {
-        self.begin("", labels, None);
-        self.text.line(format_args!(" {value}\n"));
+        self.sample(labels, value);
     }
 
     /// A number with a fraction.
     pub fn real<V: AsRef<str>>(&mut self, labels: &[(&str, V)], value: f64) {
-        self.begin("", labels, None);
-        self.text.line(format_args!(" {}\n", shown(value)));
+        self.sample(labels, shown(value));
     }
 
     /// What a histogram holds.
     pub fn histogram<V: AsRef<str>>(&mut self, labels: &[(&str, V)], histogram: &Histogram) {
+        let Self { text, name } = self;
+        // Written once: a histogram has many lines.
+        let labels = list(labels);
+        let (inner, comma) = (&*labels, if labels.is_empty() { "" } else { "," });
         let mut count = 0;
         for (end, seen) in histogram.cumulated() {
-            self.begin("_bucket", labels, Some(&shown(end)));
-            self.text.line(format_args!(" {seen}\n"));
+            text.line(format_args!("{name}_bucket{{{inner}{comma}le=\"{}\"}} {seen}\n", shown(end)));
             count = seen;
         }
-        self.begin("_sum", labels, None);
-        self.text.line(format_args!(" {}\n", shown(histogram.sum())));
+        let labels = braced(labels);
+        text.line(format_args!("{name}_sum{labels} {}\n", shown(histogram.sum())));
         // Not counted anew: a reader takes the last bucket and the count to be equal.
-        self.begin("_count", labels, None);
-        self.text.line(format_args!(" {count}\n"));
+        text.line(format_args!("{name}_count{labels} {count}\n"));
     }
 
-    fn begin<V: AsRef<str>>(&mut self, suffix: &str, labels: &[(&str, V)], end: Option<&str>) {
+    fn sample<V: AsRef<str>>(&mut self, labels: &[(&str, V)], value: impl Display) {
         let Self { text, name } = self;
-        text.line(format_args!("{name}{suffix}"));
-        let mut before = '{';
-        for (label, value) in labels.iter().map(|(label, value)| (*label, value.as_ref())).chain(end.map(|e| ("le", e)))
-        {
-            text.line(format_args!("{before}{label}=\"{}\"", escaped(value)));
-            before = ',';
-        }
-        if before == ',' {
-            text.0.push('}');
-        }
+        text.line(format_args!("{name}{} {value}\n", braced(list(labels))));
     }
+}
+
+/// Labels with their values, as they stand between braces.
+fn list<V: AsRef<str>>(labels: &[(&str, V)]) -> String {
+    let labels: Vec<String> =
+        labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value.as_ref()))).collect();
+    labels.join(",")
+}
+
+fn braced(labels: String) -> String {
+    if labels.is_empty() { labels } else { format!("{{{labels}}}") }
 }
 
 fn escaped(value: &str) -> String {
