@@ -21,5 +21,6 @@ pub mod quantity;
 pub mod schema;
 pub mod selector;
 pub mod status;
+pub mod usage;
 
 pub use k8s_openapi;

@@ -116,6 +116,9 @@ async fn look(hands: &Hands, facts: &Facts, peers: &mut Peers) -> Result<(), Boo
         ensure(hands, &object).await?;
     }
     authority::claim(hands, facts).await?;
+    for object in objects::priority_classes() {
+        ensure(hands, &object).await?;
+    }
     for object in objects::services(facts) {
         ensure(hands, &object).await?;
     }

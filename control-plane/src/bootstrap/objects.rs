@@ -7,12 +7,37 @@ use serde_json::{Value, json};
 use super::Facts;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+const CLASSES: [(&str, i32, &str); 2] = [
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+];
 const SERVER_PORT: u16 = 443;
 const DNS_PORT: u16 = 53;
 
 /// What everything else is in.
 pub(super) fn namespaces() -> [Value; 4] {
     NAMESPACES.map(|name| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
+}
+
+/// What the cluster cannot do without goes before everything else.
+pub(super) fn priority_classes() -> [Value; 2] {
+    CLASSES.map(|(name, value, description)| {
+        json!({
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": { "name": name },
+            "value": value,
+            "description": description,
+        })
+    })
 }
 
 /// How the API and DNS are reached.

@@ -90,6 +90,16 @@ async fn a_new_cluster_gets_its_namespaces_and_services() {
 }
 
 #[tokio::test]
+async fn a_new_cluster_gets_the_classes_of_its_own_pods() {
+    let bed = Bed::new();
+    bed.bootstrap().await;
+    for (name, value) in [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)] {
+        let class = bed.get("scheduling.k8s.io", "priorityclasses", "", name).await.unwrap();
+        assert_eq!((&class["value"], &class["preemptionPolicy"]), (&json!(value), &json!("PreemptLowerPriority")));
+    }
+}
+
+#[tokio::test]
 async fn a_second_start_writes_nothing() {
     let bed = Bed::new();
     bed.bootstrap().await;

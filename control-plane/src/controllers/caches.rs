@@ -1,15 +1,15 @@
 //! The one set of informers that all controllers and the scheduler read.
 //!
 //! In: a client. Out: caches by kind, kept small: only the config maps, service accounts and
-//! leases that somebody reads, and no managed fields. What reads all kinds alike (garbage
-//! collection) keeps metadata of its own.
+//! leases that somebody reads, and no managed fields. For what reads all kinds alike there is
+//! [`super::inventory`].
 
 use std::sync::Arc;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     coordination::v1::Lease,
-    core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
+    core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, ResourceQuota, Service, ServiceAccount},
     discovery::v1::EndpointSlice,
     policy::v1::PodDisruptionBudget,
 };
@@ -45,6 +45,8 @@ pub struct Caches {
     pub deployments: Arc<Informer<Deployment>>,
     /// All disruption budgets.
     pub budgets: Arc<Informer<PodDisruptionBudget>>,
+    /// All quotas.
+    pub quotas: Arc<Informer<ResourceQuota>>,
     /// All replica sets.
     pub replica_sets: Arc<Informer<ReplicaSet>>,
     /// The service account [`DEFAULT_SERVICE_ACCOUNT`] of each namespace.
@@ -68,6 +70,7 @@ impl Caches {
             endpoint_slices: all(client, watcher::Config::default()),
             deployments: all(client, watcher::Config::default()),
             budgets: all(client, watcher::Config::default()),
+            quotas: all(client, watcher::Config::default()),
             replica_sets: all(client, watcher::Config::default()),
             default_accounts: all(client, named(DEFAULT_SERVICE_ACCOUNT)),
             root_cas: all(client, named(ROOT_CA)),

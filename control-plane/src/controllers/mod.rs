@@ -11,11 +11,13 @@ pub mod disruption;
 pub mod endpoints;
 pub mod events;
 pub mod garbage;
+pub mod inventory;
 pub mod namespace;
 pub mod node;
 pub mod ownership;
 pub mod pod_facts;
 pub mod pod_gc;
+pub mod quota;
 pub mod replicaset;
 #[cfg(test)]
 pub(crate) mod world;
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use caches::Caches;
+use inventory::Inventory;
 
 use crate::pki::Signer;
 
@@ -69,8 +72,10 @@ pub async fn run_with(client: Client, caches: Caches, config: ControllerConfig, 
     running.spawn(namespace::run(hands(), caches.clone(), config.root_ca, shutdown.clone()));
     let recorded = recorder("node-controller");
     running.spawn(node::run(hands(), caches.clone(), recorded, config.pod_cidr, shutdown.clone()));
-    running.spawn(pod_gc::run(hands(), caches, shutdown.clone()));
-    running.spawn(garbage::run(client.clone(), hands(), shutdown.clone()));
+    running.spawn(pod_gc::run(hands(), caches.clone(), shutdown.clone()));
+    let inventory = Inventory::start(&client);
+    running.spawn(quota::run(hands(), caches, inventory.clone(), shutdown.clone()));
+    running.spawn(garbage::run(hands(), inventory, shutdown.clone()));
     if let Some(signer) = config.signer {
         running.spawn(certificates::run(client.clone(), hands(), signer, shutdown.clone()));
     }

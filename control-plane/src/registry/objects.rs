@@ -168,6 +168,19 @@ impl Lookup for Objects {
     async fn newest(&self, kind: &'static Kind, key: &Key) -> Result<Option<Object>, Status> {
         self.find(kind, &key.namespace, &key.name).await
     }
+
+    async fn all(&self, kind: &'static Kind, namespace: &str) -> Result<Vec<Object>, Status> {
+        let list = self.cache.list(&self.collection(kind, namespace), Freshness::Any).await;
+        list.map(|list| list.objects).map_err(|error| refusal(kind, "", error))
+    }
+
+    async fn replace(&self, kind: &'static Kind, old: &Object, value: Value) -> Result<bool, Status> {
+        match self.update(old.key(), value, old.revision(), None).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict { .. } | StoreError::NotFound) => Ok(false),
+            Err(error) => Err(refusal(kind, old.name(), error)),
+        }
+    }
 }
 
 /// A store's decision about one object as a client reads it.

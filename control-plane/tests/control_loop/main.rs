@@ -6,8 +6,9 @@ mod bed;
 use bed::Bed;
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
-    core::v1::{ConfigMap, Endpoints, Event, Namespace, Node, Pod, Service, ServiceAccount},
+    core::v1::{ConfigMap, Endpoints, Event, Namespace, Node, Pod, ResourceQuota, Service, ServiceAccount},
     discovery::v1::EndpointSlice,
+    policy::v1::PodDisruptionBudget,
 };
 use kube::{
     Api, ResourceExt,
@@ -298,4 +299,53 @@ async fn a_held_owner_deleted_once_more_in_the_foreground_takes_its_dependents_a
     .await;
     bed.patch::<ConfigMap>("held", json!({ "metadata": { "finalizers": null } })).await;
     bed.until("gone", || async { maps.get_opt("held").await.unwrap().is_none().then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_follows_what_comes_and_goes() {
+    let mut bed = Bed::start().await;
+    bed.add_node("n1").await;
+    let hard = json!({ "pods": "2", "count/replicasets.apps": "5" });
+    bed.create::<ResourceQuota>(json!({ "metadata": { "name": "q" }, "spec": { "hard": hard } })).await;
+    let used = async |what: &str, pods: &str, sets: &str| {
+        bed.until(what, || async {
+            let status = bed.here::<ResourceQuota>().get("q").await.unwrap().status.unwrap_or_default();
+            let used = serde_json::to_value(status.used).unwrap();
+            (used == json!({ "pods": pods, "count/replicasets.apps": sets })).then_some(())
+        })
+        .await;
+    };
+    used("nothing is used", "0", "0").await;
+    bed.create::<Deployment>(web(3, "v1")).await;
+    used("two pods are all", "2", "1").await;
+    bed.until("somebody is told", || async {
+        let events = bed.list::<Event>().await;
+        let why = "forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2";
+        events.iter().any(|event| event.message.as_deref().is_some_and(|text| text.contains(why))).then_some(())
+    })
+    .await;
+    // What goes, makes room.
+    bed.patch::<Deployment>("web", json!({ "spec": { "replicas": 1 } })).await;
+    used("one pod is left", "1", "1").await;
+    bed.here::<Deployment>().delete("web", &DeleteParams::background()).await.unwrap();
+    used("nothing is left", "0", "0").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_counts_the_pods_that_it_is_about() {
+    let mut bed = Bed::start().await;
+    bed.add_node("n1").await;
+    bed.create::<PodDisruptionBudget>(json!({ "metadata": { "name": "b" }, "spec": {
+        "maxUnavailable": "34%", "selector": { "matchLabels": { "app": "web" } },
+    } }))
+    .await;
+    bed.create::<Deployment>(web(3, "v1")).await;
+    rolled_out(&bed, 3).await;
+    // Two: a third of three and a bit more, rounded up.
+    bed.until("two may go", || async {
+        let status = bed.here::<PodDisruptionBudget>().get("b").await.unwrap().status?;
+        let counts = (status.expected_pods, status.desired_healthy, status.current_healthy, status.disruptions_allowed);
+        (counts == (3, 1, 3, 2) && status.observed_generation == Some(1)).then_some(())
+    })
+    .await;
 }

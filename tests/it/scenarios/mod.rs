@@ -9,6 +9,7 @@ mod everyday;
 mod kubectl;
 mod objects;
 mod pods;
+mod policies;
 mod probes;
 mod resilience;
 mod routes;
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         clients::SCENARIOS,
         workloads::SCENARIOS,
         pods::SCENARIOS,
+        policies::SCENARIOS,
         probes::SCENARIOS,
         volumes::SCENARIOS,
         services::SCENARIOS,

@@ -1,9 +1,9 @@
 //! Deletes what its owners no longer need: collection by owner references.
 //!
-//! In: the metadata of all objects of every kind in the table, from watches of its own, reduced to
-//! names, owners, finalizers and deletion. Out: deletions of objects whose owners are all gone;
-//! foreground deletion (dependents first); orphaning (dependents let go). An owner counts as gone
-//! only when the server itself says so: never on the word of a cache.
+//! In: the metadata of all objects of every kind in the table ([`super::inventory`]). Out:
+//! deletions of objects whose owners are all gone; foreground deletion (dependents first);
+//! orphaning (dependents let go). An owner counts as gone only when the server itself says so:
+//! never on the word of a cache.
 //!
 //! What to do is decided in [`plan`]; here it is carried out. Behaviour of upstream's
 //! `pkg/controller/garbagecollector`.
@@ -13,18 +13,13 @@ mod plan;
 
 use std::{fmt, sync::Arc};
 
-use kube::{
-    Api, Client,
-    core::{ApiResource, DynamicObject, PartialObjectMeta},
-    runtime::watcher,
-};
 use nodeplane_api::{
     kinds::{KINDS, Kind},
     meta::Key,
 };
 use nodeplane_client::{
     controller::{Apply, Controller, Next, Reconcile},
-    informer::{Change, Informer},
+    informer::Change,
     write::{Hands, WriteError},
 };
 use tokio_util::sync::CancellationToken;
@@ -32,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use graph::{Graph, Node};
 use plan::{Decision, Found, Item};
 
-type Metadata = PartialObjectMeta<DynamicObject>;
+use super::inventory::{Inventory, Metadata};
 
 /// Names an object of any kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,39 +50,14 @@ impl fmt::Display for Name {
 }
 
 /// Runs the controller until `shutdown`.
-pub async fn run(client: Client, hands: Hands, shutdown: CancellationToken) {
+pub async fn run(hands: Hands, inventory: Inventory, shutdown: CancellationToken) {
     let graph = Arc::new(Graph::default());
     let mut controller = Controller::new("garbage", hands);
-    for (kind, row) in KINDS.iter().enumerate().filter(|(_, row)| is_watched(row)) {
-        let informer = Arc::new(Informer::start_trimmed(api(&client, row), watcher::Config::default(), trim));
+    for (kind, row, informer) in inventory.all() {
         let graph = graph.clone();
-        controller = controller.on_untyped(row, &informer, move |change| note(&graph, kind, change));
+        controller = controller.on_untyped(row, informer, move |change| note(&graph, kind, change));
     }
     controller.run(4, Garbage { graph }, shutdown).await;
-}
-
-/// Events come and go in masses, own nothing and have no owners; what is not stored owns nothing.
-/// What several rows show is watched once.
-fn is_watched(kind: &Kind) -> bool {
-    kind.kind != "Event" && kind.is_stored() && !kind.is_view()
-}
-
-fn api(client: &Client, kind: &Kind) -> Api<Metadata> {
-    let resource = ApiResource {
-        group: kind.group.to_owned(),
-        version: kind.version.to_owned(),
-        api_version: kind.api_version(),
-        kind: kind.kind.to_owned(),
-        plural: kind.plural.to_owned(),
-    };
-    Api::all_with(client.clone(), &resource)
-}
-
-/// Keeps what the graph is made of and nothing else.
-fn trim(object: &mut Metadata) {
-    object.metadata.labels = None;
-    object.metadata.annotations = None;
-    object.metadata.managed_fields = None;
 }
 
 /// Takes a change into the graph and returns who is concerned.

@@ -3,12 +3,16 @@
 //! In: an object on its way into the store (or out of it), who writes it, and what it replaces.
 //! Out: the object with what admission writes into it, or the refusal. A chain of [`Plugin`]s in
 //! upstream's order, called by the write engine alone: first all may change the object, and once
-//! the object is valid all may refuse it. Nothing is stored here.
+//! the object is valid all may refuse it. Nothing is stored here but what quotas note of their use.
 
+mod default_classes;
+mod limit_ranger;
 mod namespace_lifecycle;
 mod node_restriction;
 mod node_taint;
 mod priority;
+mod resource_quota;
+mod runtime_class;
 mod service_account;
 mod signing_requests;
 #[cfg(test)]
@@ -28,7 +32,7 @@ use serde_json::Value;
 pub(super) use self::namespace_lifecycle::{is_terminating, refuse_terminating};
 use crate::{access::Permit, store::object::Object};
 
-/// Reads other objects.
+/// Reads other objects, and notes in them.
 #[async_trait]
 pub trait Lookup: Send + Sync {
     /// An object as the watch cache knows it, which may lag.
@@ -36,6 +40,12 @@ pub trait Lookup: Send + Sync {
 
     /// The newest stored object, if there is one.
     async fn newest(&self, kind: &'static Kind, key: &Key) -> Result<Option<Object>, Status>;
+
+    /// All objects of a kind in a namespace (empty: everywhere) as the watch cache knows them.
+    async fn all(&self, kind: &'static Kind, namespace: &str) -> Result<Vec<Object>, Status>;
+
+    /// Writes a new state of an object that is still as it was; `false` when it is not.
+    async fn replace(&self, kind: &'static Kind, old: &Object, value: Value) -> Result<bool, Status>;
 }
 
 /// What happens to an object.
@@ -114,12 +124,18 @@ impl Chain {
         Self {
             plugins: vec![
                 Box::new(namespace_lifecycle::NamespaceLifecycle::new(lookup.clone())),
+                Box::new(limit_ranger::LimitRanger(lookup.clone())),
+                Box::new(service_account::ServiceAccount::new(lookup.clone())),
                 Box::new(node_restriction::NodeRestriction::new(lookup.clone())),
                 Box::new(node_taint::NodeTaint),
-                Box::new(service_account::ServiceAccount::new(lookup.clone())),
-                Box::new(priority::Priority),
+                Box::new(priority::Priority(lookup.clone())),
                 Box::new(tolerations::DefaultTolerationSeconds),
+                Box::new(default_classes::DefaultStorageClass(lookup.clone())),
+                Box::new(runtime_class::RuntimeClass(lookup.clone())),
                 Box::new(signing_requests::SigningRequests),
+                Box::new(default_classes::DefaultIngressClass(lookup.clone())),
+                // Counts what all others let pass.
+                Box::new(resource_quota::ResourceQuota(lookup.clone())),
             ],
         }
     }
@@ -144,6 +160,14 @@ impl Chain {
             plugin.validate(review, object).await?;
         }
         Ok(())
+    }
+}
+
+/// An object, also when the watch cache does not know it yet.
+async fn find<L: Lookup>(lookup: &L, kind: &'static Kind, key: &Key) -> Result<Option<Object>, Status> {
+    match lookup.known(kind, key).await {
+        Some(object) => Ok(Some(object)),
+        None => lookup.newest(kind, key).await,
     }
 }
 

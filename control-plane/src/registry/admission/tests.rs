@@ -1,10 +1,14 @@
 //! The chain over a cluster that is made up.
 
 mod agents;
+mod policies;
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -21,7 +25,7 @@ use crate::access::{Caller, cases};
 /// A cluster that holds these objects.
 #[derive(Default)]
 struct Cluster {
-    objects: BTreeMap<(&'static str, String), Value>,
+    objects: Mutex<BTreeMap<(&'static str, String), Value>>,
     /// Whether the cache knows them, too.
     is_cached: bool,
     /// The account `default` appears after so many looks.
@@ -31,10 +35,15 @@ struct Cluster {
 
 impl Cluster {
     fn object(&self, kind: &'static Kind, key: &Key) -> Option<Object> {
-        let value = self.objects.get(&(kind.plural, key.to_string()))?;
-        let bytes = Bytes::from(value.to_string());
-        Some(Object::from_bytes("/key".into(), 1, &bytes).expect("an object"))
+        let key = key.to_string();
+        let value = self.objects.lock().unwrap().get(&(kind.plural, key.clone())).cloned()?;
+        Some(stored(&key, &value))
     }
+}
+
+fn stored(key: &str, value: &Value) -> Object {
+    let bytes = Bytes::from(value.to_string());
+    Object::from_bytes(key.into(), 1, &bytes).expect("an object")
 }
 
 #[async_trait]
@@ -51,6 +60,22 @@ impl Lookup for Cluster {
         }
         Ok(self.object(kind, key))
     }
+
+    async fn all(&self, kind: &'static Kind, namespace: &str) -> Result<Vec<Object>, Status> {
+        let is_here = |key: &str| namespace.is_empty() || key.split_once('/').is_some_and(|(own, _)| own == namespace);
+        let objects = self.objects.lock().unwrap();
+        let chosen = objects.iter().filter(|((plural, key), _)| *plural == kind.plural && is_here(key));
+        Ok(chosen.map(|((_, key), value)| stored(key, value)).collect())
+    }
+
+    async fn replace(&self, kind: &'static Kind, old: &Object, value: Value) -> Result<bool, Status> {
+        let (mut objects, key) = (self.objects.lock().unwrap(), (kind.plural, old.key().to_owned()));
+        if objects.get(&key).is_none_or(|now| stored(&key.1, now).tree() != old.tree()) {
+            return Ok(false);
+        }
+        objects.insert(key, value);
+        Ok(true)
+    }
 }
 
 impl Cluster {
@@ -63,7 +88,7 @@ impl Cluster {
     }
 
     fn put(&mut self, plural: &'static str, key: &str, object: Value) {
-        self.objects.insert((plural, key.to_owned()), object);
+        self.objects.get_mut().unwrap().insert((plural, key.to_owned()), object);
     }
 
     async fn create(self: &Arc<Self>, plural: &str, object: Value) -> Result<Value, Status> {

@@ -35,6 +35,7 @@ pub(super) fn strategy(kind: &str) -> &'static dyn Strategy {
         "ConfigMap" => &config_map::ConfigMapStrategy,
         "Endpoints" => &endpoints::EndpointsStrategy,
         "Event" => &EventStrategy { is_strict: false },
+        "LimitRange" => &limit_range::LimitRangeStrategy,
         "Namespace" => &namespace::NamespaceStrategy,
         "Node" => &node::NodeStrategy,
         "PersistentVolume" => &persistent_volume::VolumeStrategy,
