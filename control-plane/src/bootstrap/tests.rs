@@ -195,6 +195,8 @@ async fn servers_that_share_a_store_need_one_authority() {
     let mut other = bed.facts.clone();
     other.ca_pem = "OTHER".to_owned();
     assert!(matches!(run(&bed.client, &other).await, Err(BootstrapError::Authority)));
+    let other_key = Facts { token_key: "another".to_owned(), ..bed.facts.clone() };
+    assert!(matches!(run(&bed.client, &other_key).await, Err(BootstrapError::TokenKey)));
     assert_eq!(published().await, "PEM");
     // Who is alone may have another one.
     other.shares_store = false;

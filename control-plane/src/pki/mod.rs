@@ -1,7 +1,8 @@
 //! The cluster's certificate authority and what it has issued.
 //!
 //! In: a directory, and who shall be known under which names. Out: identities (certificate and
-//! key), kubeconfigs and TLS configurations. What is on disk is used again as long as it says
+//! key), kubeconfigs, TLS configurations, the key for tokens, and certificates for those who made
+//! their keys themselves. What is on disk is used again as long as it says
 //! the right thing, belongs to the authority and is not about to expire. The authority's key is
 //! written once and never again. Two processes may have the directory open.
 
@@ -84,6 +85,9 @@ pub enum PkiError {
     /// Making a key or a certificate failed.
     #[error("making a certificate: {0}")]
     Issue(#[from] rcgen::Error),
+    /// What was asked for is not signed.
+    #[error("{0}")]
+    Sign(String),
     /// A certificate or key does not fit TLS.
     #[error("TLS: {0}")]
     Tls(String),

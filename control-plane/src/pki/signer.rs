@@ -46,8 +46,8 @@ impl Pki {
     pub fn signer(&self) -> Result<Signer, PkiError> {
         let key = || authority_key(&self.dir);
         let issuer = Issuer::from_ca_cert_pem(&self.ca_pem, key()?)?;
-        let parsed = parse_x509_pem(self.ca_pem.as_bytes()).map_err(|error| PkiError::Tls(error.to_string()))?.1;
-        let ends = parsed.parse_x509().map_err(|error| PkiError::Tls(error.to_string()))?.validity().not_after;
+        let parsed = parse_x509_pem(self.ca_pem.as_bytes()).map_err(|error| PkiError::Sign(error.to_string()))?.1;
+        let ends = parsed.parse_x509().map_err(|error| PkiError::Sign(error.to_string()))?.validity().not_after;
         Ok(Signer { issuer, key: key()?, ends: ends.to_datetime() })
     }
 }
@@ -59,7 +59,7 @@ impl Signer {
     /// For a key of a kind that is not signed, an unknown usage, or an authority that has ended.
     pub fn sign(&self, request: &SigningRequest, terms: Terms<'_>, now: OffsetDateTime) -> Result<String, PkiError> {
         if now >= self.ends {
-            return Err(PkiError::Tls(format!(
+            return Err(PkiError::Sign(format!(
                 "refusing to sign a certificate that expired in the past: NotAfter {}",
                 self.ends
             )));
@@ -71,7 +71,7 @@ impl Signer {
             match of_name(usage) {
                 Some(Purpose::Key(usage)) => params.key_usages.push(usage),
                 Some(Purpose::Extended(usage)) => params.extended_key_usages.push(usage),
-                None => return Err(PkiError::Tls(format!("unrecognized usage values: [{usage:?}]"))),
+                None => return Err(PkiError::Sign(format!("unrecognized usage values: [{usage:?}]"))),
             }
         }
         params.is_ca = IsCa::ExplicitNoCa;
@@ -86,7 +86,7 @@ impl Signer {
     /// The same certificate for another subject, just as the request has it: the library that
     /// writes certificates knows no subject with several organisations.
     fn with_subject(&self, der: &[u8], subject: &[u8]) -> Result<Vec<u8>, PkiError> {
-        let unreadable = |error: String| PkiError::Tls(format!("a certificate of our own: {error}"));
+        let unreadable = |error: String| PkiError::Sign(format!("a certificate of our own: {error}"));
         let (_, parsed) = X509Certificate::from_der(der).map_err(|error| unreadable(error.to_string()))?;
         let empty = parsed.subject().as_raw();
         let whole = parsed.tbs_certificate.as_ref();

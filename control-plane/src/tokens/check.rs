@@ -4,13 +4,10 @@
 //! upstream's words. What the watch cache knows is enough to accept a token; before one is
 //! refused, the store is asked.
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
-use nodeplane_api::{
-    kinds::Kind,
-    meta::{self, Key},
-    status::Status,
-};
-use serde_json::Value;
+use nodeplane_api::{kinds::Kind, meta::Key, status::Status};
 
 use super::{Claims, Reference, Tokens, groups, user_name};
 use crate::{
@@ -202,15 +199,11 @@ impl Living<'_> {
 
     /// Nothing for an object whose deletion should long be over.
     fn uid_of_living(&self, object: &Object) -> Option<String> {
-        let object = object.tree();
-        let deleted = meta::text(&object, "deletionTimestamp").parse::<Timestamp>().ok();
+        let text = |pointer: &str| object.field(pointer).map(Cow::into_owned).unwrap_or_default();
+        let deleted = text("/metadata/deletionTimestamp").parse::<Timestamp>().ok();
         let is_over = deleted.is_some_and(|deleted| deleted < self.now - LEEWAY);
-        (!is_over).then(|| uid(&object))
+        (!is_over).then(|| text("/metadata/uid"))
     }
-}
-
-fn uid(object: &Value) -> String {
-    meta::uid(object).to_owned()
 }
 
 #[cfg(test)]

@@ -2,18 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use k8s_openapi::api::{
-    authentication::v1::TokenRequest,
-    core::v1::{ConfigMap, Namespace, Service, ServiceAccount},
-};
-use kube::{
-    Api, Client,
-    api::{ListParams, PostParams},
-    config::AuthInfo,
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use kube::{Api, Client, api::ListParams};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bed::{Server, client, config, output};
+use crate::bed::{Server, bearer, client, output, token};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -125,44 +118,22 @@ async fn a_node_gets_a_kubeconfig_of_its_own() {
     assert_eq!(ask(&client(&out).await, "/readyz").await.unwrap(), "ok");
 }
 
-/// A client that shows a token and no certificate.
-async fn holder(server: &Server, token: &str) -> Client {
-    let mut config = config(&server.kubeconfig()).await;
-    config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
-    Client::try_from(config).unwrap()
-}
-
-async fn token(admin: &Client) -> String {
-    let accounts = Api::<ServiceAccount>::namespaced(admin.clone(), "default");
-    let mut tries = 0;
-    // The account comes a moment after its namespace.
-    while accounts.get_opt("default").await.unwrap().is_none() {
-        tries += 1;
-        assert!(tries < 2000, "there is no account");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    let asked = TokenRequest::default();
-    let answer: TokenRequest =
-        accounts.create_subresource("token", "default", &PostParams::default(), &asked).await.unwrap();
-    answer.status.unwrap().token
-}
-
 #[tokio::test]
 async fn a_token_lets_an_account_in_and_outlives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &[]);
     let token = token(&server.client().await).await;
-    let robot = holder(&server, &token).await;
+    let robot = bearer(&server, &token).await;
     assert!(ask(&robot, "/apis").await.unwrap().contains("APIGroupList"));
     assert_eq!(ask(&robot, "/api/v1/namespaces/default/secrets").await, Err(403));
-    assert_eq!(ask(&holder(&server, &format!("{token}x")).await, "/apis").await, Err(401));
+    assert_eq!(ask(&bearer(&server, &format!("{token}x")).await, "/apis").await, Err(401));
     drop(server);
     let server = Server::start(dir.path(), &[]);
-    assert!(ask(&holder(&server, &token).await, "/apis").await.is_ok());
+    assert!(ask(&bearer(&server, &token).await, "/apis").await.is_ok());
     // Another name of the issuer, another cluster.
     drop(server);
     let server = Server::start(dir.path(), &["--service-account-issuer", "https://new.example"]);
-    assert_eq!(ask(&holder(&server, &token).await, "/apis").await, Err(401));
+    assert_eq!(ask(&bearer(&server, &token).await, "/apis").await, Err(401));
     let found = ask(&server.client().await, "/.well-known/openid-configuration").await.unwrap();
     assert!(found.contains("\"issuer\":\"https://new.example\""), "{found}");
 }

@@ -9,10 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
 use kube::{
-    Client, Config,
+    Api, Client, Config,
+    api::PostParams,
     client::ConfigExt,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig},
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -91,14 +93,14 @@ impl Server {
     /// A client that trusts the server, but shows nothing.
     pub async fn stranger(&self) -> Client {
         let mut config = config(&self.kubeconfig()).await;
-        config.auth_info = kube::config::AuthInfo::default();
+        config.auth_info = AuthInfo::default();
         Client::try_from(config).unwrap()
     }
 
     /// A connection of somebody who trusts the server, but shows nothing.
     pub async fn stranger_stream(&self) -> TlsStream<TcpStream> {
         let mut config = config(&self.kubeconfig()).await;
-        config.auth_info = kube::config::AuthInfo::default();
+        config.auth_info = AuthInfo::default();
         self.connect(&config, &[]).await
     }
 
@@ -183,8 +185,7 @@ impl Drop for Server {
     }
 }
 
-/// How a kubeconfig says that the server is reached, and who one is.
-pub async fn config(kubeconfig: &Path) -> Config {
+async fn config(kubeconfig: &Path) -> Config {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
 }
@@ -192,6 +193,28 @@ pub async fn config(kubeconfig: &Path) -> Config {
 /// A client by a kubeconfig.
 pub async fn client(kubeconfig: &Path) -> Client {
     Client::try_from(config(kubeconfig).await).unwrap()
+}
+
+/// A client that shows a token and no certificate.
+pub async fn bearer(server: &Server, token: &str) -> Client {
+    let mut config = config(&server.kubeconfig()).await;
+    config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
+    Client::try_from(config).unwrap()
+}
+
+/// A token of the account `default`, which comes a moment after its namespace.
+pub async fn token(admin: &Client) -> String {
+    let accounts = Api::<ServiceAccount>::namespaced(admin.clone(), "default");
+    let mut tries = 0;
+    while accounts.get_opt("default").await.unwrap().is_none() {
+        tries += 1;
+        assert!(tries < 2000, "there is no account");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let asked = TokenRequest::default();
+    let answer: TokenRequest =
+        accounts.create_subresource("token", "default", &PostParams::default(), &asked).await.unwrap();
+    answer.status.unwrap().token
 }
 
 /// What an operator does before a second server starts.

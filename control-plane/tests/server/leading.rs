@@ -10,7 +10,7 @@ use kube::{
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::bed::{DEADLINE, Etcd, Server, output, share_authority};
+use crate::bed::{DEADLINE, Etcd, Server, bearer, output, share_authority, token};
 
 /// The latest that another server leads after the death of a leader: a lease and a look.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(17);
@@ -151,6 +151,28 @@ async fn a_server_with_another_authority_is_refused() {
     share_authority(bed.dirs[0].path(), bed.dirs[1].path());
     let second = bed.start(1);
     assert_eq!(holder(&second.client().await).await, holder(&first.client().await).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_accept_each_others_tokens_and_nobody_has_another_key() {
+    let bed = Bed::new();
+    let first = bed.start(0);
+    first.says(LEADS).await;
+    let token = token(&first.client().await).await;
+    share_authority(bed.dirs[0].path(), bed.dirs[1].path());
+    let state = bed.dirs[1].path().join("server");
+    std::fs::remove_file(state.join("pki/sa.key")).unwrap();
+    let state = state.to_str().unwrap();
+    let flags = ["--listen", "127.0.0.1:0", "--state-dir", state, "--store", "etcd", "--etcd-endpoints", &bed.etcd.url];
+    let refused = tokio::task::block_in_place(|| output(&flags));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    let words =
+        format!("error: --state-dir {state}: its key for service account tokens is not that of the cluster in etcd");
+    assert!(!refused.status.success() && said.contains(&words), "{said}");
+    share_authority(bed.dirs[0].path(), bed.dirs[1].path());
+    let second = bed.start(1);
+    let version = http::Request::get("/apis").body(Vec::new()).unwrap();
+    bearer(&second, &token).await.request_text(version).await.unwrap();
 }
 
 #[tokio::test]
