@@ -77,7 +77,7 @@ fn a_conflict_names_its_owner_and_can_be_forced(cluster: &Cluster, ns: &str) -> 
     // The map itself, which it made, stays its own.
     let entries = service["metadata"]["managedFields"].as_array().into_iter().flatten();
     let left: Vec<_> = entries.filter(|entry| entry["manager"] == "hand").map(|entry| &entry["fieldsV1"]).collect();
-    ensure!(left == [&json!({ "f:metadata": { "f:annotations": { ".": {} } } })], "{service}");
+    ensure!(left == [&json!({ "f:metadata": { "f:annotations": {} } })], "{service}");
     Ok(())
 }
 
