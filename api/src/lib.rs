@@ -10,6 +10,7 @@
 pub mod apply;
 pub mod columns;
 mod conversions;
+pub mod cron;
 pub mod disruption;
 pub mod documents;
 pub mod kinds;

@@ -80,7 +80,7 @@ pub struct FieldError {
     pub kind: FieldErrorKind,
     /// The offending value; null where the message does not quote one.
     pub value: Value,
-    /// How the message shows the value, where that is not how [`go_text`] does.
+    /// How the message shows the value, where that is not how [`go_text`] does; empty for not at all.
     pub shown: Option<String>,
     /// What would be right.
     pub detail: String,
@@ -99,7 +99,7 @@ impl FieldError {
                 | FieldErrorKind::TooMany
         );
         let mut body = words.to_owned();
-        if quotes_value {
+        if quotes_value && self.shown.as_deref() != Some("") {
             let shown = self.shown.clone().unwrap_or_else(|| go_text(&self.value));
             body.push_str(&format!(": {shown}"));
         }
@@ -149,6 +149,11 @@ impl FieldErrors {
     pub fn invalid_shown(&mut self, path: impl Into<String>, shown: impl Into<String>, detail: impl Into<String>) {
         self.push(path, FieldErrorKind::Invalid, Value::Null, detail);
         self.show_last(shown.into());
+    }
+
+    /// The value is wrong as a whole, and not shown.
+    pub fn invalid_whole(&mut self, path: impl Into<String>, detail: impl Into<String>) {
+        self.invalid_shown(path, "", detail);
     }
 
     /// The value appears twice, and `shown` is how upstream would print it.
