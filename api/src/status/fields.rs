@@ -186,6 +186,12 @@ impl FieldErrors {
         self.push(path, FieldErrorKind::NotSupported, value.into(), format!("supported values: {}", names.join(", ")));
     }
 
+    /// The value is not one of `supported`, and `shown` is how upstream would print it.
+    pub fn not_supported_shown(&mut self, path: impl Into<String>, shown: impl Into<String>, supported: &[&str]) {
+        self.not_supported(path, Value::Null, supported);
+        self.show_last(shown.into());
+    }
+
     /// The field may not be set here.
     pub fn forbidden(&mut self, path: impl Into<String>, detail: impl Into<String>) {
         self.push(path, FieldErrorKind::Forbidden, Value::Null, detail);

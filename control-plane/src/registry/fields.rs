@@ -26,7 +26,7 @@ impl<'a> At<'a> {
     }
 
     /// The items of this list.
-    pub(super) fn items(&self) -> impl Iterator<Item = At<'a>> {
+    pub(super) fn items(&self) -> impl Iterator<Item = At<'a>> + use<'a> {
         let path = self.path.clone();
         let items = self.value.as_array().into_iter().flatten().enumerate();
         items.map(move |(index, value)| At { value, path: format!("{path}[{index}]") })

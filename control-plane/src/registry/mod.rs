@@ -5,6 +5,7 @@
 pub mod admission;
 mod apps;
 mod autoscaling;
+mod batch;
 #[cfg(test)]
 mod cases;
 mod certificates;
@@ -36,7 +37,7 @@ use nodeplane_api::{
 };
 use serde_json::Value;
 
-use self::core::ServiceStrategy;
+use self::{core::ServiceStrategy, engine::Propagation};
 use crate::store::{Store, StoreError, keys::Keys};
 
 pub use metadata::{validate_meta, validate_meta_update};
@@ -89,6 +90,7 @@ impl Registry {
             ("", name) => core::strategy(name),
             ("apps", name) => apps::strategy(name),
             ("autoscaling", "HorizontalPodAutoscaler") => &autoscaling::AutoscalerStrategy,
+            ("batch", name) => batch::strategy(name),
             ("certificates.k8s.io", "CertificateSigningRequest") => &certificates::SigningRequestStrategy,
             ("coordination.k8s.io", "Lease") => &coordination::LeaseStrategy,
             ("discovery.k8s.io", "EndpointSlice") => &core::EndpointSliceStrategy,
@@ -177,6 +179,11 @@ pub trait Strategy: Send + Sync {
         Vec::new()
     }
 
+    /// Further sentences for the `Warning` header of an object that is new.
+    fn create_warnings(&self, _object: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
     /// For a kind that allocates: the object as validation can look at it before, with something
     /// in each field that must be there and will be.
     fn with_placeholders(&self, _object: &Value) -> Option<Value> {
@@ -234,6 +241,16 @@ pub trait Strategy: Send + Sync {
     /// Whether objects go by themselves, some time after their last change.
     fn is_passing(&self) -> bool {
         false
+    }
+
+    /// What becomes of dependents when neither the client nor a finalizer says it.
+    fn default_propagation(&self) -> Propagation {
+        Propagation::Background
+    }
+
+    /// The sentence for the `Warning` header of a deletion that says nothing about dependents.
+    fn deletion_warning(&self) -> Option<&'static str> {
+        None
     }
 
     /// Whether `DELETE` answers with the object that is gone and not with a `Status`.

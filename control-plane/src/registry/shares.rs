@@ -25,6 +25,15 @@ pub(super) fn check_at_most_all(field: &At<'_>, errors: &mut FieldErrors) {
     }
 }
 
+/// Whether it comes to nothing; so does what is no number.
+pub(super) fn is_zero(share: &Value) -> bool {
+    let number = match share {
+        Value::String(text) => text.strip_suffix('%').unwrap_or(text).parse().ok(),
+        number => number.as_i64(),
+    };
+    number.unwrap_or(0) == 0
+}
+
 /// A number or a share as Go prints it.
 pub(super) fn show_share(share: &Value) -> String {
     let (kind, number, text) = match share {

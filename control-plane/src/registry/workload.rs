@@ -1,7 +1,7 @@
-//! What Deployments and ReplicaSets have in common: a selector that must match the template.
+//! What workloads have in common: a selector that must match the template, and counts of pods.
 
 use nodeplane_api::{
-    names,
+    meta, names,
     selector::LabelSelector,
     status::{FieldErrors, go_text},
 };
@@ -16,39 +16,72 @@ use super::{
 /// replaced by equal ones.
 pub(super) fn check_selector_and_template(spec: &At<'_>, errors: &mut FieldErrors) {
     let (selector, template) = (spec.field("selector"), spec.field("template"));
-    check_selector(&selector, errors);
+    check_selector(&selector, "deployment", errors);
     let Ok(parsed) = LabelSelector::from_value(selector.value) else {
         errors.invalid_shown(selector.path, show_selector(selector.value), "invalid label selector");
         return;
     };
-    let labels = template.field("metadata").field("labels");
-    if !parsed.matches(labels.value) {
-        let shown = if labels.is_set() { go_text(labels.value) } else { "map[string]string(nil)".to_owned() };
-        errors.invalid_shown(labels.path, shown, "`selector` does not match template `labels`");
-    }
+    check_match(parsed.matches(template_labels(&template).value), &template, errors);
     check_template(&template, errors);
-    let pod = template.field("spec");
+    check_goes_on(&template.field("spec"), "ReplicaSet", errors);
+}
+
+/// Adds what is wrong with the selector of a workload that must have one.
+pub(super) fn check_selector(selector: &At<'_>, workload: &str, errors: &mut FieldErrors) {
+    if selector.is_set() {
+        check_label_selector(selector, errors);
+        check_not_empty(selector, workload, errors);
+    } else {
+        errors.required(selector.path.clone(), "");
+    }
+}
+
+/// Adds an error for a selector that would select everything.
+pub(super) fn check_not_empty(selector: &At<'_>, workload: &str, errors: &mut FieldErrors) {
+    if selector.field("matchLabels").len() + selector.field("matchExpressions").len() == 0 {
+        let words = format!("empty selector is invalid for {workload}");
+        errors.invalid_shown(selector.path.clone(), show_selector(selector.value), words);
+    }
+}
+
+/// The labels of the pods that a template makes.
+pub(super) fn template_labels<'a>(template: &At<'a>) -> At<'a> {
+    template.field("metadata").field("labels")
+}
+
+/// Adds an error when a workload does not select the pods that it makes.
+pub(super) fn check_match(matches: bool, template: &At<'_>, errors: &mut FieldErrors) {
+    if matches {
+        return;
+    }
+    let labels = template_labels(template);
+    let shown = if labels.is_set() { go_text(labels.value) } else { "map[string]string(nil)".to_owned() };
+    errors.invalid_shown(labels.path, shown, "`selector` does not match template `labels`");
+}
+
+/// Adds what is wrong with pods that never end, whatever becomes of their containers.
+pub(super) fn check_goes_on(pod: &At<'_>, workload: &str, errors: &mut FieldErrors) {
     let policy = pod.field("restartPolicy");
     if !matches!(policy.text(), "" | "Always") {
         errors.not_supported(policy.path.clone(), policy.text(), &["Always"]);
     }
     let deadline = pod.field("activeDeadlineSeconds");
     if deadline.is_set() {
-        errors.forbidden(deadline.path, "activeDeadlineSeconds in ReplicaSet is not Supported");
+        errors.forbidden(deadline.path, format!("activeDeadlineSeconds in {workload} is not Supported"));
     }
 }
 
-/// Adds what is wrong with the selector of a workload.
-fn check_selector(selector: &At<'_>, errors: &mut FieldErrors) {
-    if !selector.is_set() {
-        errors.required(selector.path.clone(), "");
-        return;
+/// What to say about the name of a new workload whose pods are named after it.
+pub(super) fn name_warnings(object: &Value) -> Vec<String> {
+    let wrong = names::label_1123(meta::name(object));
+    if wrong.is_empty() {
+        return Vec::new();
     }
-    check_label_selector(selector, errors);
-    if selector.field("matchLabels").len() + selector.field("matchExpressions").len() == 0 {
-        let words = "empty selector is invalid for deployment";
-        errors.invalid_shown(selector.path.clone(), show_selector(selector.value), words);
-    }
+    vec![format!(
+        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label \
+         is recommended: [{}]",
+        wrong.join(" ")
+    )]
 }
 
 /// Adds what is wrong with a label selector that may be absent or empty.
@@ -110,21 +143,37 @@ pub(super) fn check_status_counts(object: &Value, fields: &[&str]) -> FieldError
     let mut errors = FieldErrors::default();
     let status = At::root(object).field("status");
     check_counts(&status, fields, &mut errors);
+    let parts = ["fullyLabeledReplicas", "updatedReplicas", "readyReplicas", "availableReplicas"];
+    check_parts(&status, &parts, "readyReplicas", &mut errors);
+    errors
+}
+
+/// Adds an error for each of these counts that is above `replicas`, and for more available pods
+/// than ready ones, which are called `ready` then.
+pub(super) fn check_parts(status: &At<'_>, parts: &[&str], ready: &str, errors: &mut FieldErrors) {
     let count = |name: &str| status.field(name).integer().unwrap_or(0);
-    for part in ["fullyLabeledReplicas", "updatedReplicas", "readyReplicas", "availableReplicas"] {
+    for part in parts {
         if count(part) > count("replicas") {
             errors.invalid(status.field(part).path, count(part), "cannot be greater than status.replicas");
         }
     }
     if count("availableReplicas") > count("readyReplicas") {
         let path = status.field("availableReplicas").path;
-        errors.invalid(path, count("availableReplicas"), "cannot be greater than readyReplicas");
+        errors.invalid(path, count("availableReplicas"), format!("cannot be greater than {ready}"));
     }
-    errors
+}
+
+/// Adds an error when `status.collisionCount` goes down.
+pub(super) fn check_collisions_kept(object: &Value, old: &Value, errors: &mut FieldErrors) {
+    let count = |object: &Value| At::root(object).field("status").field("collisionCount").integer();
+    let now = count(object).unwrap_or(0);
+    if count(old).is_some_and(|before| now < before) {
+        errors.invalid("status.collisionCount", now, "cannot be decremented");
+    }
 }
 
 /// A selector as Go prints it.
-fn show_selector(selector: &Value) -> String {
+pub(super) fn show_selector(selector: &Value) -> String {
     let labels = match &selector["matchLabels"] {
         Value::Null => "map[string]string(nil)".to_owned(),
         labels => go_text(labels),

@@ -115,7 +115,7 @@ async fn each_can_be_created_read_listed_changed_watched_and_deleted() {
             assert_eq!(row["cells"].as_array().unwrap().len(), kind.columns.len(), "{kind:?}");
         }
 
-        let deleted = bed.delete(&one).await.ok();
+        let deleted = bed.delete(&format!("{one}?propagationPolicy=Background")).await.ok();
         if kind.kind == "Namespace" {
             assert_eq!(text(&deleted, "/status/phase"), "Terminating");
             assert_eq!(events.next_name().await, ("MODIFIED".to_owned(), "x".to_owned()));

@@ -23,3 +23,4 @@ mod reading;
 mod tokens;
 mod views;
 mod watching;
+mod workloads;

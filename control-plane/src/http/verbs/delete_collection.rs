@@ -3,7 +3,7 @@
 use futures::{TryStreamExt, stream::FuturesUnordered};
 use nodeplane_api::status::{Reason, Status};
 
-use super::{answer, ask::Ask, delete_options::DeleteOptions, list, selection::Selection};
+use super::{answer, ask::Ask, delete, delete_options::DeleteOptions, list, selection::Selection};
 use crate::{http::reply::Reply, store::object::Object};
 
 /// Objects that are deleted at the same time: as many as make one commit worth its while.
@@ -26,7 +26,7 @@ pub(super) async fn delete_collection(ask: &Ask<'_>) -> Result<Reply, Status> {
         deletions.push(one(ask, object, &options));
     }
     deletions.try_collect::<()>().await?;
-    answer::list(ask, &page)
+    Ok(answer::list(ask, &page)?.with_warnings(&delete::warnings(ask, &options)))
 }
 
 async fn one(ask: &Ask<'_>, object: &Object, options: &DeleteOptions) -> Result<(), Status> {

@@ -57,6 +57,10 @@ fn view(workload: &Value) -> Value {
     }
     let selector = match &workload["spec"]["selector"] {
         Value::Null => String::new(),
+        // A ReplicationController has labels only.
+        Value::Object(labels) if labels.values().all(Value::is_string) => {
+            format_label_selector(&json!({ "matchLabels": labels }))
+        }
         selector => format_label_selector(selector),
     };
     json!({

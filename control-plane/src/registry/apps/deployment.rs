@@ -1,14 +1,14 @@
 //! Deployments (upstream `apps/v1/defaults.go`, `ValidateDeployment`).
 
 use nodeplane_api::status::FieldErrors;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::registry::{
     Strategy,
     fields::{At, child, fill, object_mut},
     pod_template::{self, fill_template, not_negative},
-    shares::{check_at_most_all, check_share, show_share},
-    workload::{check_counts, check_selector_and_template, check_selector_kept, check_status_counts},
+    shares,
+    workload::{check_counts, check_selector_and_template, check_selector_kept, check_status_counts, name_warnings},
 };
 
 /// The strategy of Deployments.
@@ -28,6 +28,10 @@ impl Strategy for DeploymentStrategy {
 
     fn warnings(&self, deployment: &Value) -> Vec<String> {
         pod_template::warnings(&At::root(deployment).field("spec").field("template").field("spec"))
+    }
+
+    fn create_warnings(&self, deployment: &Value) -> Vec<String> {
+        name_warnings(deployment)
     }
 
     fn counts_generations(&self) -> bool {
@@ -94,14 +98,13 @@ fn check_strategy(strategy: &At<'_>, errors: &mut FieldErrors) {
 
 fn check_rolling(rolling: &At<'_>, errors: &mut FieldErrors) {
     let (unavailable, surge) = (rolling.field("maxUnavailable"), rolling.field("maxSurge"));
-    check_share(&unavailable, errors);
-    check_share(&surge, errors);
-    let is_zero = |at: &At<'_>| *at.value == json!(0) || at.text() == "0%";
-    if is_zero(&unavailable) && is_zero(&surge) {
+    shares::check_share(&unavailable, errors);
+    shares::check_share(&surge, errors);
+    if shares::is_zero(unavailable.value) && shares::is_zero(surge.value) {
         let words = "may not be 0 when `maxSurge` is 0";
-        errors.invalid_shown(unavailable.path.clone(), show_share(unavailable.value), words);
+        errors.invalid_shown(unavailable.path.clone(), shares::show_share(unavailable.value), words);
     }
-    check_at_most_all(&unavailable, errors);
+    shares::check_at_most_all(&unavailable, errors);
 }
 
 #[cfg(test)]

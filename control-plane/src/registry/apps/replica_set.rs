@@ -7,7 +7,7 @@ use crate::registry::{
     Strategy, clear_status,
     fields::{At, child, fill, is_unset, object_mut},
     pod_template::{self, fill_template},
-    workload::{check_counts, check_selector_and_template, check_selector_kept, check_status_counts},
+    workload::{check_counts, check_selector_and_template, check_selector_kept, check_status_counts, name_warnings},
 };
 
 /// The strategy of ReplicaSets.
@@ -32,6 +32,10 @@ impl Strategy for ReplicaSetStrategy {
 
     fn warnings(&self, replica_set: &Value) -> Vec<String> {
         pod_template::warnings(&At::root(replica_set).field("spec").field("template").field("spec"))
+    }
+
+    fn create_warnings(&self, replica_set: &Value) -> Vec<String> {
+        name_warnings(replica_set)
     }
 
     fn counts_generations(&self) -> bool {

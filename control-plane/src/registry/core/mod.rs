@@ -12,8 +12,10 @@ mod node_ports;
 mod persistent_volume;
 mod persistent_volume_claim;
 pub(super) mod pod;
+mod pod_template;
 mod ranges;
 mod repair;
+mod replication_controller;
 mod resource_quota;
 mod secret;
 mod service;
@@ -42,6 +44,8 @@ pub(super) fn strategy(kind: &str) -> &'static dyn Strategy {
         "PersistentVolumeClaim" => &persistent_volume_claim::ClaimStrategy,
         "Pod" => &pod::PodStrategy,
         "ResourceQuota" => &resource_quota::QuotaStrategy,
+        "PodTemplate" => &pod_template::PodTemplateStrategy,
+        "ReplicationController" => &replication_controller::ReplicationControllerStrategy,
         "Secret" => &secret::SecretStrategy,
         "ServiceAccount" => &service_account::ServiceAccountStrategy,
         _ => plain(),

@@ -58,26 +58,27 @@ pub(super) fn mark(strategy: &dyn Strategy, old: &Value, removal: &Removal, now:
         own::raise_generation(&mut object);
     }
     if strategy.has_dependents() {
-        set_finalizers(&mut object, removal.propagation);
+        set_finalizers(&mut object, removal.propagation, strategy.default_propagation());
     }
     strategy.on_deletion_marked(&mut object);
     object
 }
 
-/// Sets the finalizers of the garbage collector: as the client says, or as they were.
-fn set_finalizers(object: &mut Value, propagation: Option<Propagation>) {
+/// Sets the finalizers of the garbage collector: as the client says, or as they were, or as it is
+/// usual for the kind.
+fn set_finalizers(object: &mut Value, propagation: Option<Propagation>, usual: Propagation) {
     let had: Vec<String> = object["metadata"]["finalizers"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(|finalizer| finalizer.as_str().map(str::to_owned))
         .collect();
-    let propagation = propagation.or_else(|| match had.iter().map(String::as_str).find(|f| is_collectors(f)) {
-        Some(ORPHAN) => Some(Propagation::Orphan),
-        Some(_) => Some(Propagation::Foreground),
-        None => None,
+    let propagation = propagation.unwrap_or_else(|| match had.iter().map(String::as_str).find(|f| is_collectors(f)) {
+        Some(ORPHAN) => Propagation::Orphan,
+        Some(_) => Propagation::Foreground,
+        None => usual,
     });
-    let wanted = propagation.and_then(Propagation::finalizer);
+    let wanted = propagation.finalizer();
     let mut finalizers: Vec<String> = had.iter().filter(|f| !is_collectors(f)).cloned().collect();
     finalizers.extend(wanted.map(str::to_owned));
     let (mut sorted, mut before) = (finalizers.clone(), had);

@@ -42,7 +42,11 @@ impl Engine {
             let owning = Owning::new(target.ownership, permit.request());
             let error = match self.attempt(&work, owning, object, old).await {
                 Ok(object) => {
-                    warnings.extend(self.registry.strategy(kind).warnings(&object));
+                    let strategy = self.registry.strategy(kind);
+                    if is_new {
+                        warnings.extend(strategy.create_warnings(&object));
+                    }
+                    warnings.extend(strategy.warnings(&object));
                     return Ok(Written { object, warnings, is_new });
                 }
                 Err(Failure::Refused(status)) => return Err(status),

@@ -49,16 +49,21 @@ pub(super) fn warnings(spec: &At<'_>) -> Vec<String> {
 
 /// Adds what is wrong with a workload's template.
 pub(super) fn check_template(template: &At<'_>, errors: &mut FieldErrors) {
-    let metadata = template.field("metadata");
-    let under_template = |field: &str| At { path: format!("{}.{field}", template.path), ..metadata.field(field) };
-    check_labels(&under_template("labels"), errors);
-    check_annotations(&under_template("annotations"), errors);
+    check_template_metadata(template, errors);
     let spec = template.field("spec");
     check_spec(&spec, errors);
     let ephemeral = spec.field("ephemeralContainers");
     if ephemeral.len() > 0 {
         errors.forbidden(ephemeral.path, "ephemeral containers not allowed in pod template");
     }
+}
+
+/// Adds what is wrong with the labels and annotations of a workload's template.
+pub(super) fn check_template_metadata(template: &At<'_>, errors: &mut FieldErrors) {
+    let metadata = template.field("metadata");
+    let under_template = |field: &str| At { path: format!("{}.{field}", template.path), ..metadata.field(field) };
+    check_labels(&under_template("labels"), errors);
+    check_annotations(&under_template("annotations"), errors);
 }
 
 #[cfg(test)]
