@@ -7,6 +7,7 @@
 
 mod decode;
 mod encode;
+mod node;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -15,6 +16,8 @@ use std::borrow::Borrow;
 
 use serde_json::Value;
 
+pub use self::node::Lean;
+use self::node::Node;
 use crate::{
     documents,
     schema::{Model, TypeId},
@@ -70,17 +73,27 @@ pub fn encode(object: &Value) -> Result<Vec<u8>, ProtobufError> {
     Ok(encode::body(api_version, kind, &raw))
 }
 
-/// Writes a body from a list of objects of one kind; `metadata` is the list's.
+/// What lists are made of: whole trees, or those that borrow from their texts.
+#[expect(private_bounds, reason = "there are these two, and what they have in common is nobody else's")]
+pub trait Item: Node {}
+
+impl Item for Value {}
+impl Item for Lean<'_> {}
+
+/// Writes some items of a list of one kind, for [`encode_list`].
 ///
 /// # Errors
 /// For types that have no protobuf form here.
-pub fn encode_list<I: Borrow<Value>>(
+pub fn encode_items<N: Item, I: Borrow<N>>(
     (api_version, kind): (&str, &str),
-    metadata: &Value,
     items: impl DoubleEndedIterator<Item = I>,
 ) -> Result<Vec<u8>, ProtobufError> {
-    let raw = encode::list(type_of(api_version, kind)?, metadata, items);
-    Ok(encode::body(api_version, &format!("{kind}List"), &raw))
+    Ok(encode::items(type_of(api_version, kind)?, items))
+}
+
+/// Writes a body from the items of a list of one kind; `metadata` is the list's.
+pub fn encode_list((api_version, kind): (&str, &str), metadata: &Value, items: &[Vec<u8>]) -> Vec<u8> {
+    encode::body(api_version, &format!("{kind}List"), &encode::list(metadata, items))
 }
 
 /// Writes an event of a watch: its length in four bytes, the highest first, and a

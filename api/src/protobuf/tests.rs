@@ -161,10 +161,41 @@ fn fields_of_a_newer_release_are_skipped() {
 fn a_list_names_its_kind_and_holds_its_items() {
     let items = [json!({ "metadata": { "name": "a" } }), json!({ "metadata": { "name": "b" } })];
     let metadata = json!({ "resourceVersion": "7", "remainingItemCount": 0 });
-    let bytes = encode_list(("v1", "ConfigMap"), &metadata, items.iter()).unwrap();
+    let named = ("v1", "ConfigMap");
+    let whole = encode_items::<Value, _>(named, items.iter()).unwrap();
+    let bytes = encode_list(named, &metadata, &[whole]);
     let wanted = "6b387300 0a13 0a02 7631 120d 436f6e6669674d61704c697374 \
                   1215 0a05 1201 37 2000 1205 0a03 0a01 61 1205 0a03 0a01 62 1a00 2200";
     assert_eq!(bytes, hex(&wanted.replace(' ', "")));
+}
+
+#[test]
+fn a_list_in_shares_is_the_same_list() {
+    let named = ("v1", "Pod");
+    let items: Vec<Value> = (0..9).map(|index| json!({ "metadata": { "name": format!("pod-{index}") } })).collect();
+    let share = |some: &[Value]| encode_items::<Value, _>(named, some.iter()).unwrap();
+    let metadata = json!({ "resourceVersion": "7" });
+    let whole = encode_list(named, &metadata, &[share(&items)]);
+    assert_eq!(encode_list(named, &metadata, &[share(&items[..4]), share(&items[4..])]), whole);
+}
+
+#[test]
+fn what_borrows_from_its_text_has_the_same_bytes() {
+    for object in full_objects() {
+        let named = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
+        let text = object.to_string();
+        let lean = Lean::read(&text).unwrap();
+        assert_eq!(serde_json::to_value(&lean).unwrap(), object);
+        let whole = encode_items::<Value, _>(named, std::iter::once(&object)).unwrap();
+        assert_eq!(encode_items::<Lean<'_>, _>(named, std::iter::once(lean)).unwrap(), whole, "{named:?}");
+    }
+}
+
+#[test]
+fn a_revision_is_set_in_what_borrows() {
+    let mut lean = Lean::read(r#"{"metadata":{"name":"a","resourceVersion":"1"}}"#).unwrap();
+    lean.set_text("metadata", "resourceVersion", "9".to_owned());
+    assert_eq!(serde_json::to_value(&lean).unwrap(), json!({ "metadata": { "name": "a", "resourceVersion": "9" } }));
 }
 
 #[test]

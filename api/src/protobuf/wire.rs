@@ -64,17 +64,34 @@ impl<'a> Fields<'a> {
 
 /// Writes a message from its end to its start: lengths are known when they are written.
 #[derive(Default)]
-pub(super) struct Backwards(Vec<u8>);
+pub(super) struct Backwards {
+    /// What is written fills the end of it.
+    buffer: Vec<u8>,
+    free: usize,
+}
 
 impl Backwards {
     /// Bytes that are written so far.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.buffer.len() - self.free
     }
 
     /// Writes bytes before all that is there.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend(bytes.iter().rev());
+        if bytes.len() > self.free {
+            self.grow(bytes.len());
+        }
+        let start = self.free - bytes.len();
+        self.buffer[start..self.free].copy_from_slice(bytes);
+        self.free = start;
+    }
+
+    /// Makes room before what is there, as much again at least.
+    fn grow(&mut self, room: usize) {
+        let mut buffer = vec![0; self.len() + room.max(self.len()).max(64)];
+        let free = buffer.len() - self.len();
+        buffer[free..].copy_from_slice(&self.buffer[self.free..]);
+        (self.buffer, self.free) = (buffer, free);
     }
 
     /// Writes a field of bytes.
@@ -103,20 +120,21 @@ impl Backwards {
 
     /// What was written, from start to end.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        self.0.reverse();
-        self.0
+        self.buffer.drain(..self.free);
+        self.buffer
     }
 
     fn varint(&mut self, mut value: u64) {
-        let start = self.0.len();
+        let (mut digits, mut count) = ([0; 10], 0);
         loop {
             let low = u8::try_from(value & 0x7f).unwrap_or_default();
             value >>= 7;
-            self.0.push(if value == 0 { low } else { low | 0x80 });
+            digits[count] = if value == 0 { low } else { low | 0x80 };
+            count += 1;
             if value == 0 {
                 break;
             }
         }
-        self.0[start..].reverse();
+        self.bytes(&digits[..count]);
     }
 }

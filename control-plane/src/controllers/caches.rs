@@ -1,15 +1,15 @@
 //! The one set of informers that all controllers and the scheduler read.
 //!
 //! In: a client. Out: caches by kind, kept small: only the config maps, service accounts and
-//! leases that somebody reads, and no managed fields. For what reads all kinds alike there is
-//! [`super::inventory`].
+//! leases that somebody reads, no managed fields, and of pods only what is read. For what reads all
+//! kinds alike there is [`super::inventory`].
 
 use std::sync::Arc;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     coordination::v1::Lease,
-    core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, ResourceQuota, Service, ServiceAccount},
+    core::v1::{ConfigMap, Container, Endpoints, Namespace, Node, Pod, ResourceQuota, Service, ServiceAccount},
     discovery::v1::EndpointSlice,
     policy::v1::PodDisruptionBudget,
 };
@@ -64,7 +64,7 @@ impl Caches {
             namespaces: all(client, watcher::Config::default()),
             nodes: all(client, watcher::Config::default()),
             node_leases: Arc::new(leases),
-            pods: all(client, watcher::Config::default()),
+            pods: Arc::new(Informer::start_trimmed(Api::all(client.clone()), watcher::Config::default(), trim)),
             services: all(client, watcher::Config::default()),
             endpoints: all(client, watcher::Config::default()),
             endpoint_slices: all(client, watcher::Config::default()),
@@ -80,6 +80,29 @@ impl Caches {
 
 fn all<K: Object + Resource<DynamicType = ()>>(client: &Client, config: watcher::Config) -> Arc<Informer<K>> {
     Arc::new(Informer::start(Api::all(client.clone()), config))
+}
+
+/// Takes out of a pod what only its node reads. Nobody here writes more than a pod's status.
+fn trim(pod: &mut Pod) {
+    pod.metadata.annotations = None;
+    let Some(spec) = &mut pod.spec else { return };
+    spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()).for_each(|container| {
+        *container = Container {
+            name: std::mem::take(&mut container.name),
+            image: container.image.take(),
+            ports: container.ports.take().map(shrunk),
+            resources: container.resources.take(),
+            restart_policy: container.restart_policy.take(),
+            ..Container::default()
+        };
+    });
+    spec.volumes = None;
+    spec.tolerations = spec.tolerations.take().map(shrunk);
+}
+
+fn shrunk<T>(mut list: Vec<T>) -> Vec<T> {
+    list.shrink_to_fit();
+    list
 }
 
 /// The row of a typed kind in the table of kinds.

@@ -54,6 +54,18 @@ fn with_array<T>(
     out
 }
 
+/// Some items of an array, with a comma between any two of them.
+pub(super) fn items<T>(items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(&mut out, item);
+    }
+    out
+}
+
 /// One line of a watch.
 pub(super) fn event(name: &str, room: usize, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::with_capacity(name.len() + room + 24);

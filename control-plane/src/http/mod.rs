@@ -28,6 +28,7 @@ pub mod platform;
 pub mod reply;
 pub mod route;
 pub mod server;
+mod shares;
 pub mod table;
 pub mod verbs;
 

@@ -90,7 +90,8 @@ impl Rows<'_> {
     pub fn write(&self, out: &mut Vec<u8>, reads: &Parts, object: &Object) {
         let tree = object.parts(reads);
         out.extend_from_slice(b"{\"cells\":");
-        out.extend_from_slice(self.cells(&tree).to_string().as_bytes());
+        // Neither a cell nor a vector fails to be written.
+        let _ = serde_json::to_writer(&mut *out, &self.cells(&tree));
         out.extend_from_slice(b",\"object\":");
         match self.include {
             Include::None => out.extend_from_slice(b"null"),

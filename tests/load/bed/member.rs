@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -9,7 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::{
+        prctl,
+        signal::{Signal, kill},
+    },
     unistd::Pid,
 };
 
@@ -29,10 +33,13 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Starts it; what it says goes to a file in `dir`.
+    /// Starts it; what it says goes to a file in `dir`. It ends with the thread that started it, also when the
+    /// generator is killed.
     pub(super) fn start(name: &'static str, mut command: Command, dir: &Path) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let out = File::create(&log)?;
+        // SAFETY: between fork and exec there is one system call, which is async-signal-safe and allocates nothing.
+        unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
         let child = command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).spawn();
         Ok(Self { name, child: child.with_context(|| format!("starting {command:?}"))?, log })
     }

@@ -5,7 +5,11 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 use jiff::Timestamp;
-use nodeplane_api::{columns::Column, protobuf, status::Status};
+use nodeplane_api::{
+    columns::Column,
+    protobuf::{self, Lean, ProtobufError},
+    status::Status,
+};
 use serde_json::{Value, json};
 
 use super::{ask::Ask, list::Page};
@@ -15,6 +19,7 @@ use crate::{
         json_text,
         negotiate::Shape,
         reply::Reply,
+        shares,
         table::{self, Include, Rows},
     },
     store::object::Object,
@@ -88,7 +93,10 @@ fn json_list(ask: &Ask<'_>, page: &Page) -> Vec<u8> {
             let table = table::table(ask.kind().columns, version, &metadata, true);
             let rows = rows(ask, ask.kind().columns, version);
             let reads = rows.reads();
-            json_text::with_last(&table, "rows", objects, |out, object| rows.write(out, &reads, object))
+            let shares = shares::written(objects, |share| {
+                json_text::items(share, |out, object| rows.write(out, &reads, object))
+            });
+            json_text::with_last(&table, "rows", shares, |out, share| out.extend_from_slice(&share))
         }
     }
 }
@@ -98,20 +106,29 @@ fn rows<'a>(ask: &Ask<'_>, columns: &'a [Column], version: &'static str) -> Rows
 }
 
 fn protobuf_list(ask: &Ask<'_>, page: &Page) -> Result<Vec<u8>, Status> {
-    let (objects, metadata) = (page.objects.iter(), page.metadata());
-    let encoded = match ask.form.shape {
+    let metadata = page.metadata();
+    let (kind, api_version) = (ask.kind(), ask.kind().api_version());
+    let list = |named: (&str, &str), share: &(dyn Fn(&[Object]) -> Result<Vec<u8>, ProtobufError> + Sync)| {
+        let items: Result<Vec<_>, _> = shares::written(&page.objects, share).into_iter().collect();
+        items.map(|items| protobuf::encode_list(named, &metadata, &items)).map_err(|_| Status::not_acceptable())
+    };
+    match ask.form.shape {
         Shape::Object => {
-            let named = (&*ask.kind().api_version(), ask.kind().kind);
-            protobuf::encode_list(named, &metadata, objects.map(|object| ask.kind().shown(object.tree())))
+            let named = (&*api_version, kind.kind);
+            list(named, &|share| match kind.is_view() {
+                true => protobuf::encode_items::<Value, _>(named, share.iter().map(|object| kind.shown(object.tree()))),
+                false => protobuf::encode_items::<Lean<'_>, _>(named, share.iter().map(Object::lean)),
+            })
         }
         Shape::Metadata(version) => {
             let named = (&*format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
-            let items = objects.map(|object| table::metadata_of(version, &object.tree()));
-            protobuf::encode_list(named, &metadata, items)
+            list(named, &|share| {
+                let items = share.iter().map(|object| table::metadata_of(version, &object.tree()));
+                protobuf::encode_items::<Value, _>(named, items)
+            })
         }
-        Shape::Table(_) => return Err(Status::not_acceptable()),
-    };
-    encoded.map_err(|_| Status::not_acceptable())
+        Shape::Table(_) => Err(Status::not_acceptable()),
+    }
 }
 
 /// A `metav1.Status` that is not about failure.

@@ -18,6 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nodeplane_api::protobuf::Lean;
 use serde_json::{Map, Value};
 
 pub use self::walk::Parts;
@@ -113,6 +114,13 @@ impl Object {
     /// As [`Object::value`], for a look at one of many: nothing is kept.
     pub fn tree(&self) -> Cow<'_, Value> {
         self.tree.get().map_or_else(|| Cow::Owned(self.read()), |tree| Cow::Borrowed(&**tree))
+    }
+
+    /// A tree that borrows from the text, for a look at one of many.
+    pub fn lean(&self) -> Lean<'_> {
+        let mut lean = Lean::read(self.text.as_str()).unwrap_or(Lean::Null);
+        lean.set_text("metadata", "resourceVersion", self.revision.to_string());
+        lean
     }
 
     /// A tree of some parts alone, for a look at one of many.
