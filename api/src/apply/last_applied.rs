@@ -28,8 +28,9 @@ pub(super) fn fields(writer: &Writer<'_>, live: &Value) -> Option<FieldSet> {
     typed::check(model, &root, &applied).ok()?;
     let mut fields = typed::extent(model, &root, &applied).ok()?;
     let difference = typed::compare(model, &root, (&applied, live), Side::Merged).ok()?;
-    fields.subtract(&difference.changed());
-    fields.subtract(&difference.removed);
+    let (changed, removed) = difference.into_changed();
+    fields.subtract(&changed);
+    fields.subtract(&removed);
     Some(fields)
 }
 

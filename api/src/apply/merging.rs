@@ -140,7 +140,8 @@ impl Work<'_> {
         let difference =
             typed::compare(self.model, &self.writer.root(), pair, Side::Merged).map_err(|why| self.failed(&why))?;
         let is_changed = !difference.is_empty();
-        let (changed, removed) = (self.writer.reset(difference.changed()), self.writer.reset(difference.removed));
+        let (changed, removed) = difference.into_changed();
+        let (changed, removed) = (self.writer.reset(changed), self.writer.reset(removed));
         let version = self.writer.kind.api_version();
         let mut others: Vec<&mut Entry> =
             managed.0.iter_mut().filter(|entry| entry.owner != *owner && entry.version == version).collect();

@@ -1,5 +1,7 @@
 //! Owners of what is written as a whole.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -11,7 +13,13 @@ use super::{
 use crate::schema::Model;
 
 /// Fields that nobody owns: the server gives them, or they name the object.
-const NOBODYS: [&str; 12] = [
+static NOBODYS: LazyLock<FieldSet> = LazyLock::new(|| {
+    let mut set = FieldSet::default();
+    NOBODYS_POINTERS.iter().for_each(|field| set.insert(&pointer(field)));
+    set
+});
+
+const NOBODYS_POINTERS: [&str; 12] = [
     "/apiVersion",
     "/kind",
     "/metadata",
@@ -33,23 +41,26 @@ static NOTHING: Value = Value::Null;
 /// about a part of the object. An object whose ownership was forgotten stays without owners.
 pub fn update(writer: &Writer<'_>, old: Option<&Value>, new: &mut Value) {
     let stored = old.map_or(&NOTHING, entries);
-    let given = take(new);
-    let given = given.filter(|given| writer.part.is_none() && given != stored);
+    let (kept, given) = match take(new) {
+        Some(given) if given == *stored => (Some(given), None),
+        given => (None, given.filter(|_| writer.part.is_none())),
+    };
+    let as_stored = |new: &mut Value| set(new, kept.unwrap_or_else(|| stored.clone()));
     if given.as_ref().is_some_and(is_cleared) && old.is_some() {
         return;
     }
     let given = given.and_then(|given| Managed::decode(&given).ok()).filter(|managed| !managed.is_empty());
     let (Ok(difference), is_given) = (difference(writer, old, new), given.is_some()) else {
-        return set(new, stored.clone());
+        return as_stored(new);
     };
     if difference.is_empty() && !is_given {
-        return set(new, stored.clone());
+        return as_stored(new);
     }
     let mut managed = given.unwrap_or_else(|| Managed::decode(stored).unwrap_or_default());
     if managed.is_empty() && old.is_some() {
         return;
     }
-    settle(writer, &mut managed, &difference);
+    settle(writer, &mut managed, difference);
     if let Some(entries) = managed.encode() {
         set(new, entries);
     }
@@ -59,7 +70,7 @@ pub fn update(writer: &Writer<'_>, old: Option<&Value>, new: &mut Value) {
 pub(super) fn as_found(writer: &Writer<'_>, manager: &'static str, object: &Value) -> Result<Managed, String> {
     let writer = Writer { manager, ..*writer };
     let mut managed = Managed::default();
-    settle(&writer, &mut managed, &difference(&writer, None, object)?);
+    settle(&writer, &mut managed, difference(&writer, None, object)?);
     Ok(managed)
 }
 
@@ -70,9 +81,7 @@ pub(super) fn entries(object: &Value) -> &Value {
 
 /// Takes what nobody owns out of a set.
 pub(super) fn strip(mut set: FieldSet) -> FieldSet {
-    let mut gone = FieldSet::default();
-    NOBODYS.iter().for_each(|field| gone.insert(&pointer(field)));
-    set.subtract(&gone);
+    set.subtract(&NOBODYS);
     set
 }
 
@@ -85,19 +94,21 @@ fn difference(writer: &Writer<'_>, old: Option<&Value>, new: &Value) -> Result<D
 }
 
 /// Takes what changed from all, and gives it to the writer.
-fn settle(writer: &Writer<'_>, managed: &mut Managed, difference: &Difference) {
+fn settle(writer: &Writer<'_>, managed: &mut Managed, difference: Difference) {
     let version = writer.kind.api_version();
-    let changed = difference.changed();
+    let (changed, removed) = difference.into_changed();
     for entry in managed.0.iter_mut().filter(|entry| entry.version == version) {
         entry.fields.subtract(&changed);
-        entry.fields.subtract(&difference.removed);
+        entry.fields.subtract(&removed);
     }
     managed.tidy();
     if !changed.is_empty() {
         let owner = Owner::of(writer, Operation::Update);
-        let mut fields = managed.entry(&owner).map(|entry| entry.fields.clone()).unwrap_or_default();
-        fields.join(changed);
-        managed.put(Entry { owner, version, fields, time: time(writer.now) });
+        let mut entry = Entry { owner, version, fields: changed, time: time(writer.now) };
+        if let Some(before) = managed.entry(&entry.owner) {
+            entry.fields.join(before.fields.clone());
+        }
+        managed.put(entry);
     }
     managed.cap();
 }

@@ -36,9 +36,11 @@ impl Entry {
 impl Managed {
     /// As `metadata.managedFields`: appliers first, then by time; none without owners.
     pub(in crate::apply) fn encode(mut self) -> Option<Value> {
-        self.0.sort_by_cached_key(|entry| {
-            let owner = &entry.owner;
-            (owner.operation, entry.seconds(), owner.manager.clone(), entry.version.clone(), owner.subresource.clone())
+        let order = |entry: &Entry| (entry.owner.operation, entry.seconds());
+        self.0.sort_by(|a, b| {
+            let names =
+                |entry: &Entry| [entry.owner.manager.clone(), entry.version.clone(), entry.owner.subresource.clone()];
+            order(a).cmp(&order(b)).then_with(|| names(a).cmp(&names(b)))
         });
         (!self.is_empty()).then(|| self.0.iter().map(Entry::to_value).collect())
     }

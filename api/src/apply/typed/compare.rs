@@ -24,11 +24,11 @@ impl Difference {
         self.added.is_empty() && self.modified.is_empty() && self.removed.is_empty()
     }
 
-    /// What has another value now.
-    pub(in crate::apply) fn changed(&self) -> FieldSet {
-        let mut changed = self.modified.clone();
-        changed.join(self.added.clone());
-        changed
+    /// What has another value now, and what is gone.
+    pub(in crate::apply) fn into_changed(self) -> (FieldSet, FieldSet) {
+        let mut changed = self.modified;
+        changed.join(self.added);
+        (changed, self.removed)
     }
 
     fn attach(&mut self, element: Element, change: Change) {
@@ -122,11 +122,16 @@ impl<'m> Walk<'m> {
     ) -> Result<Difference, String> {
         let mut difference = Difference::default();
         for name in names(old, new) {
+            // Most of what is written is as it was.
+            let raw = (old.and_then(|old| old.get(name)), new.and_then(|new| new.get(name)));
+            if raw.0 == raw.1 {
+                continue;
+            }
             let Some(field) = definition.fields.get(name) else { continue };
             let (before, mut after) = (self.seen(field, old, name), self.seen(field, new, name));
             // An applied null takes a value away; the field is still spoken of.
             if after.is_none() && before.is_some() && self.side == Side::Merged {
-                after = new.and_then(|new| new.get(name));
+                after = raw.1;
             }
             let pair = (before, after);
             if let (None, None) = pair {
