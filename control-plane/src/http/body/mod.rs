@@ -4,6 +4,8 @@
 //! In: bytes. Out: a [`Document`]: the value, where the last of equal fields wins, and the paths
 //! of fields that stand twice. Never knows kinds.
 
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::{cell::RefCell, fmt};

@@ -12,6 +12,7 @@ mod health;
 mod kinds;
 mod logs;
 mod made;
+mod malformed;
 mod network;
 mod operations;
 mod owning;

@@ -4,11 +4,12 @@
 //! last revision seen; only a compacted one leads to a new list.
 
 use std::{
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt, stream::Peekable};
 use tracing::{error, info, warn};
 
 use super::{Inner, Object, state::Update};
@@ -22,7 +23,7 @@ use crate::{
 const PIECE: u64 = if cfg!(test) { 500 } else { 4096 };
 
 /// Changes taken in under one lock at most.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 
 /// Time between two attempts: the first one, doubled up to the last one.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -97,8 +98,8 @@ async fn follow(inner: &Inner) {
 
 /// Takes changes in until the watch ends, as many at a time as are there.
 async fn drain(inner: &Inner, changes: Changes) -> StoreError {
-    let mut changes = changes.ready_chunks(BATCH);
-    while let Some(batch) = changes.next().await {
+    let mut changes = changes.peekable();
+    while let Some(batch) = next_batch(&mut changes).await {
         let mut failure = None;
         let mut updates = Vec::with_capacity(batch.len());
         for change in batch {
@@ -113,6 +114,21 @@ async fn drain(inner: &Inner, changes: Changes) -> StoreError {
         }
     }
     StoreError::Unavailable(anyhow::anyhow!("the watch ended"))
+}
+
+/// The changes that are there, at least one; not many more than a batch. A revision is never cut in
+/// two: when a lease of etcd ends, all its keys go at one revision, and whoever has seen it has to
+/// have seen them all.
+pub(super) async fn next_batch(changes: &mut Peekable<Changes>) -> Option<Vec<Result<Change, StoreError>>> {
+    let mut batch = vec![changes.next().await?];
+    while let Some(next) = Pin::new(&mut *changes).peek().now_or_never().flatten() {
+        let revision = |change: Option<&Result<Change, StoreError>>| Some(change?.as_ref().ok()?.revision);
+        if batch.len() >= BATCH && revision(Some(next)) != revision(batch.last()) {
+            break;
+        }
+        batch.extend(changes.next().await);
+    }
+    Some(batch)
 }
 
 fn take_in(inner: &Inner, updates: Vec<Update>) {

@@ -1,5 +1,6 @@
 //! The state by itself with the time in hand; the whole cache over a store whose watch breaks.
 
+mod batches;
 mod flaky;
 mod state;
 mod whole;
