@@ -165,9 +165,9 @@ async fn scale(owner: &OwnerReference, namespace: &str, hands: &Hands) -> Result
     }
     let found = hands.get(kind, &Key::new(namespace, &owner.name)).await?;
     let Some(object) = found.filter(|object| meta::uid(object) == owner.uid) else { return Ok(Ok(None)) };
-    let above = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
-    let above = above.cloned().find(|owner| owner["controller"] == true);
-    match above.and_then(|above| serde_json::from_value::<OwnerReference>(above).ok()) {
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    let above = owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true));
+    match above.cloned().and_then(|above| serde_json::from_value::<OwnerReference>(above).ok()) {
         Some(above) if above.kind == "Deployment" => Box::pin(scale(&above, namespace, hands)).await,
         _ => Ok(Ok(Some((owner.uid.clone(), replicas(&object))))),
     }
