@@ -115,7 +115,7 @@ pub struct Api {
     /// What is known about the server's health.
     pub health: Health,
     /// What the kinds look like.
-    pub documents: openapi::Documents,
+    pub documents: Arc<openapi::Documents>,
 }
 
 impl Api {
@@ -142,7 +142,7 @@ impl Api {
             bounds: Bounds::default(),
             gate: Gate::new(&Bounds::default()),
             health: Health::default(),
-            documents: openapi::Documents::default(),
+            documents: Arc::default(),
         }
     }
 
@@ -283,9 +283,9 @@ impl Api {
             About::Groups => discovery::versions(call, false, &self.address),
             About::Group(group) => discovery::group(call, group),
             About::Resources(group, version) => discovery::resources(call, group, version),
-            About::OpenApiIndex => self.documents.index(call),
+            About::OpenApiIndex => self.documents.index(call).await,
             About::OpenApi(group, version) => self.documents.group(call, group, version),
-            About::OpenApiV2 => openapi::legacy::document(call),
+            About::OpenApiV2 => self.documents.legacy(call).await,
             About::OpenIdConfiguration => openid::configuration(self, call),
             About::OpenIdKeys => openid::keys(self, call),
             About::Version => document(call, &platform::version()),

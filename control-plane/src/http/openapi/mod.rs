@@ -1,49 +1,53 @@
-//! OpenAPI v3: what the kinds look like and what their paths take.
+//! OpenAPI: what the kinds look like and what their paths take.
 //!
-//! In: the table of kinds. Out: one document per group and version, made when it is first asked
-//! for and kept as bytes, behind an index of addresses that carry the document's fingerprint.
-//! kubectl reads them to explain, to validate and to know how lists merge.
+//! In: the table of kinds. Out: one document of v3 per group and version, behind an index of
+//! addresses that carry the document's fingerprint, and one of v2 about all. kubectl reads them to
+//! explain, to validate and to know how lists merge. All are made when they are first asked for.
 
-pub mod legacy;
+mod kept;
+mod legacy;
+mod operations;
 mod paths;
 mod schemas;
 #[cfg(test)]
 mod tests;
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{StatusCode, header};
-use nodeplane_api::{kinds::KINDS, status::Status};
+use nodeplane_api::{
+    kinds::{KINDS, Kind},
+    status::Status,
+};
 use serde_json::{Map, Value, json};
 
+use self::{
+    kept::{Document, Kept},
+    legacy::Form as LegacyForm,
+};
 use super::{call::Call, codec::Codec, fingerprint::fingerprint, negotiate::Form, platform, reply::Reply};
 
 /// How long a client may keep a document whose address carries its fingerprint, in seconds.
-const YEAR: u32 = 31_536_000;
+const YEAR: i64 = 31_536_000;
 
 /// All documents.
 pub struct Documents {
     slots: Vec<Slot>,
+    /// Of v2: as JSON, and as protobuf.
+    legacy: [Kept; 2],
 }
 
 struct Slot {
     group: &'static str,
     version: &'static str,
-    document: OnceLock<Document>,
-}
-
-struct Document {
-    bytes: Bytes,
-    fingerprint: String,
+    kept: Kept,
 }
 
 impl Slot {
     fn document(&self) -> &Document {
-        self.document.get_or_init(|| {
-            let bytes = Bytes::from(describe(self.group, self.version).to_string());
-            let fingerprint = fingerprint(&bytes);
-            Document { bytes, fingerprint }
+        self.kept.get(|| {
+            let is_here = |kind: &&Kind| (kind.group, kind.version) == (self.group, self.version);
+            describe(KINDS.iter().filter(is_here)).to_string().into_bytes()
         })
     }
 
@@ -63,30 +67,37 @@ impl Slot {
 impl Default for Documents {
     fn default() -> Self {
         let mut slots: Vec<Slot> = Vec::new();
-        for kind in KINDS {
-            if !slots.iter().any(|slot| (slot.group, slot.version) == (kind.group, kind.version)) {
-                slots.push(Slot { group: kind.group, version: kind.version, document: OnceLock::new() });
+        for Kind { group, version, .. } in KINDS {
+            if !slots.iter().any(|slot| (slot.group, slot.version) == (*group, *version)) {
+                slots.push(Slot { group, version, kept: Kept::default() });
             }
         }
-        Self { slots }
+        Self { slots, legacy: Default::default() }
     }
 }
 
 impl Documents {
-    /// `/openapi/v3`.
+    /// `/openapi/v3`. The first call makes all documents, which takes a while.
     ///
     /// # Errors
     /// 406.
-    pub fn index(&self, call: &Call) -> Result<Reply, Status> {
+    pub async fn index(self: &Arc<Self>, call: &Call) -> Result<Reply, Status> {
         json_only(call)?;
+        let documents = self.clone();
+        let body = tokio::task::spawn_blocking(move || documents.addresses().to_string()).await;
+        let body = body.map_err(Status::internal)?;
+        let tag = format!("\"{}\"", fingerprint(body.as_bytes()));
+        let reply = match call.header(&header::IF_NONE_MATCH) == tag {
+            true => Reply::new(StatusCode::NOT_MODIFIED, "application/json", ""),
+            false => Reply::ok("application/json", body),
+        };
+        Ok(reply.with_header(header::ETAG, &tag).with_header(header::VARY, "Accept"))
+    }
+
+    fn addresses(&self) -> Value {
         let paths: Map<String, Value> =
             self.slots.iter().map(|s| (s.name(), json!({ "serverRelativeURL": s.address() }))).collect();
-        let body = json!({ "paths": paths }).to_string();
-        let tag = format!("\"{}\"", fingerprint(body.as_bytes()));
-        if call.header(&header::IF_NONE_MATCH) == tag {
-            return Ok(Reply::new(StatusCode::NOT_MODIFIED, "application/json", "").with_header(header::ETAG, &tag));
-        }
-        Ok(Reply::ok("application/json", body).with_header(header::ETAG, &tag).with_header(header::VARY, "Accept"))
+        json!({ "paths": paths })
     }
 
     /// `/openapi/v3/apis/GROUP/VERSION`: for a year when the address has the right fingerprint,
@@ -104,19 +115,31 @@ impl Documents {
             let moved = Reply::new(StatusCode::MOVED_PERMANENTLY, "text/plain; charset=utf-8", "");
             return Ok(moved.with_header(header::LOCATION, &slot.address()));
         }
-        let tag = format!("\"{}\"", document.fingerprint);
-        let reply = if call.header(&header::IF_NONE_MATCH) == tag {
-            Reply::new(StatusCode::NOT_MODIFIED, "application/json", "")
-        } else {
-            Reply::ok("application/json", document.bytes.clone())
-        };
-        let reply = reply.with_header(header::ETAG, &tag).with_header(header::VARY, "Accept");
+        let reply = document.reply(call, "application/json")?;
         if asked.is_empty() {
             return Ok(reply.with_header(header::CACHE_CONTROL, "no-cache, private"));
         }
-        let expires = jiff::Timestamp::now().saturating_add(jiff::SignedDuration::from_secs(i64::from(YEAR)));
+        let expires = jiff::Timestamp::now().saturating_add(jiff::SignedDuration::from_secs(YEAR));
         let expires = expires.map_or_else(|_| String::new(), |at| at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
         Ok(reply.with_header(header::CACHE_CONTROL, "public, immutable").with_header(header::EXPIRES, &expires))
+    }
+
+    /// `/openapi/v2`.
+    ///
+    /// # Errors
+    /// 406.
+    pub async fn legacy(self: &Arc<Self>, call: &Call) -> Result<Reply, Status> {
+        let form = LegacyForm::of(call)?;
+        let documents = self.clone();
+        let make = move || {
+            documents.legacy_document(form);
+        };
+        tokio::task::spawn_blocking(make).await.map_err(Status::internal)?;
+        self.legacy_document(form).reply(call, form.media_type())
+    }
+
+    fn legacy_document(&self, form: LegacyForm) -> &Document {
+        self.legacy[form as usize].get(|| form.encode(&legacy::swagger(describe(KINDS.iter()))))
     }
 }
 
@@ -127,11 +150,11 @@ fn json_only(call: &Call) -> Result<(), Status> {
     }
 }
 
-fn describe(group: &'static str, version: &'static str) -> Value {
-    let kinds = || KINDS.iter().filter(move |kind| (kind.group, kind.version) == (group, version));
+/// The document of v3 about some kinds.
+fn describe(kinds: impl Iterator<Item = &'static Kind>) -> Value {
     let mut schemas = schemas::Schemas::default();
     let mut all_paths = Map::new();
-    for kind in kinds() {
+    for kind in kinds {
         paths::add(&mut all_paths, kind, &mut schemas);
     }
     json!({

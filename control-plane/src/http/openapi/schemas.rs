@@ -97,6 +97,7 @@ impl Schemas {
             annotate(name, schema);
             dress(schema);
         }
+        describe_silent(&mut all);
         for (name, group, version, kind) in self.kinds {
             let Some(schema) = all.get_mut(&name) else { continue };
             let own = json!({ "group": group, "kind": kind, "version": version });
@@ -128,6 +129,23 @@ pub(super) fn reference(name: &str) -> Value {
 fn name_of(schema: &Schema) -> String {
     let target = schema.get("$ref").and_then(Value::as_str).unwrap_or_default();
     target.strip_prefix(PREFIX).unwrap_or(target).to_owned()
+}
+
+/// Gives a field without a description that of its type.
+fn describe_silent(all: &mut Map<String, Value>) {
+    let silent = |property: &&mut Value| property.get("$ref").is_some() && property.get("description").is_none();
+    let told: Map<String, Value> =
+        all.iter().filter_map(|(name, schema)| Some((name.clone(), schema.get("description")?.clone()))).collect();
+    for schema in all.values_mut() {
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for property in properties.into_iter().flat_map(Map::values_mut).filter(silent) {
+            let target = property["$ref"].as_str().unwrap_or_default();
+            if let Some(words) = target.strip_prefix(PREFIX).and_then(|name| told.get(name)) {
+                property["description"] = words.clone();
+                dress(property);
+            }
+        }
+    }
 }
 
 /// Rewrites a schema from JSON Schema to what Kubernetes publishes: siblings of a `$ref` are

@@ -1,8 +1,13 @@
 //! What kubectl and other clients read out of the documents.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    sync::LazyLock,
+};
 
-use http::{HeaderMap, Method, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use nodeplane_api::kinds::Kind;
 
 use super::*;
@@ -25,6 +30,15 @@ fn versions() -> BTreeSet<(&'static str, &'static str)> {
     KINDS.iter().map(|kind| (kind.group, kind.version)).collect()
 }
 
+/// The document of a version, made once for all tests.
+fn describe_version(group: &str, version: &str) -> &'static Value {
+    static ALL: LazyLock<BTreeMap<(&str, &str), Value>> = LazyLock::new(|| {
+        let of = |own: &(&str, &str)| describe(KINDS.iter().filter(|kind| (kind.group, kind.version) == *own));
+        versions().into_iter().map(|own| (own, of(&own))).collect()
+    });
+    &ALL[&(group, version)]
+}
+
 fn walk<'a>(value: &'a Value, seen: &mut impl FnMut(&'a Value)) {
     seen(value);
     match value {
@@ -37,9 +51,9 @@ fn walk<'a>(value: &'a Value, seen: &mut impl FnMut(&'a Value)) {
 #[test]
 fn every_reference_leads_to_a_schema() {
     for (group, version) in versions() {
-        let document = describe(group, version);
+        let document = describe_version(group, version);
         let mut references = 0;
-        walk(&document, &mut |value| {
+        walk(document, &mut |value| {
             if let Some(target) = value["$ref"].as_str() {
                 references += 1;
                 let pointer = target.strip_prefix('#').unwrap();
@@ -58,7 +72,7 @@ fn names(kind: &Kind) -> Value {
 #[test]
 fn kubectl_finds_each_kind_by_its_group_version_and_kind() {
     for kind in KINDS {
-        let document = describe(kind.group, kind.version);
+        let document = describe_version(kind.group, kind.version);
         let schema = &document["components"]["schemas"][(kind.shape.definition)().as_ref()];
         assert_eq!(schema["x-kubernetes-group-version-kind"], json!([names(kind)]), "{kind:?}");
         assert!(schema["description"].as_str().is_some_and(|text| text.len() > 10), "{kind:?} is not described");
@@ -76,7 +90,7 @@ fn kubectl_finds_each_kind_by_its_group_version_and_kind() {
 #[test]
 fn patches_say_that_they_validate_fields_and_take_strategic_merges() {
     for kind in KINDS.iter().filter(|kind| kind.is_stored()) {
-        let document = describe(kind.group, kind.version);
+        let document = describe_version(kind.group, kind.version);
         let root = if kind.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}", kind.api_version()) };
         let place = if kind.is_namespaced() { "/namespaces/{namespace}" } else { "" };
         let path = format!("{root}{place}/{}/{{name}}", kind.plural);
@@ -107,7 +121,7 @@ fn patches_say_that_they_validate_fields_and_take_strategic_merges() {
 
 #[test]
 fn lists_say_how_they_merge() {
-    let core = describe("", "v1");
+    let core = describe_version("", "v1");
     let schemas = &core["components"]["schemas"];
     let containers = &schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
     assert_eq!(containers["x-kubernetes-patch-merge-key"], "name");
@@ -123,7 +137,7 @@ fn lists_say_how_they_merge() {
 
 #[test]
 fn what_is_a_number_or_text_says_so() {
-    let core = describe("", "v1");
+    let core = describe_version("", "v1");
     let schema = &core["components"]["schemas"]["io.k8s.apimachinery.pkg.util.intstr.IntOrString"];
     let alternatives = schema["oneOf"].as_array().unwrap();
     for of_type in ["string", "integer"] {
@@ -132,10 +146,10 @@ fn what_is_a_number_or_text_says_so() {
     }
 }
 
-#[test]
-fn the_index_names_addresses_that_never_change_their_content() {
-    let documents = Documents::default();
-    let index = body(documents.index(&call("/openapi/v3", "")).unwrap());
+#[tokio::test]
+async fn the_index_names_addresses_that_never_change_their_content() {
+    let documents = Arc::new(Documents::default());
+    let index = body(documents.index(&call("/openapi/v3", "")).await.unwrap());
     assert_eq!(index["paths"].as_object().unwrap().len(), versions().len());
     let address = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
     let (path, query) = address.split_once('?').unwrap();
@@ -156,27 +170,79 @@ fn the_index_names_addresses_that_never_change_their_content() {
     assert_eq!(documents.group(&again, "apps", "v1").unwrap().status, StatusCode::NOT_MODIFIED);
 
     // Two servers of one version agree, so that a client may switch between them.
-    assert_eq!(index, body(Documents::default().index(&call("/openapi/v3", "")).unwrap()));
+    assert_eq!(index, body(Arc::new(Documents::default()).index(&call("/openapi/v3", "")).await.unwrap()));
+}
+
+#[tokio::test]
+async fn the_old_document_comes_in_both_forms_and_only_once() {
+    let documents = Arc::new(Documents::default());
+    let reply = documents.legacy(&call("/openapi/v2", "")).await.unwrap();
+    let tag = reply.headers[header::ETAG].clone();
+    assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
+    assert_eq!(body(reply)["swagger"], "2.0");
+    let mut again = call("/openapi/v2", "");
+    again.headers.insert(header::IF_NONE_MATCH, tag);
+    assert_eq!(documents.legacy(&again).await.unwrap().status, StatusCode::NOT_MODIFIED);
+
+    let mut as_kubectl = call("/openapi/v2", "");
+    let media_type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    as_kubectl.headers.insert(header::ACCEPT, HeaderValue::from_static(media_type));
+    let reply = documents.legacy(&as_kubectl).await.unwrap();
+    assert_eq!(reply.headers[header::CONTENT_TYPE], media_type.replace('@', "."));
+    let Body::Whole(bytes) = reply.body else { panic!("a stream") };
+    assert!(bytes.windows(5).any(|part| part == b"\x0a\x032.0"));
+}
+
+#[tokio::test]
+async fn documents_travel_compressed_to_those_who_read_gzip() {
+    let documents = Arc::new(Documents::default());
+    let mut asked = call("/openapi/v3/apis/apps/v1", "");
+    let plain = body(documents.group(&asked, "apps", "v1").unwrap());
+    asked.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    let reply = documents.group(&asked, "apps", "v1").unwrap();
+    assert_eq!(reply.headers[header::CONTENT_ENCODING], "gzip");
+    let Body::Whole(bytes) = reply.body else { panic!("a stream") };
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), plain);
+    documents.legacy(&asked).await.unwrap();
+    documents.index(&asked).await.unwrap();
+    let weight: usize = documents.slots.iter().map(|slot| slot.document().weight()).sum();
+    let weight = weight + documents.legacy_document(LegacyForm::Json).weight();
+    assert!(weight < 1_500_000, "{weight} bytes stay in memory");
+}
+
+/// The schema that a property leads to, and the property itself.
+fn below<'a>(schemas: &'a Value, property: &'a Value) -> Option<&'a str> {
+    let inner = [Some(property), property.get("items"), property.get("additionalProperties")];
+    let target = |schema: &'a Value| schema.get("$ref").or_else(|| schema["allOf"][0].get("$ref"))?.as_str();
+    let name = inner.into_iter().flatten().find_map(target)?.strip_prefix("#/components/schemas/")?;
+    schemas[name]["properties"].is_object().then_some(name)
 }
 
 #[test]
-fn who_looks_for_the_old_document_finds_an_empty_one() {
-    let plain = body(legacy::document(&call("/openapi/v2", "")).unwrap());
-    assert_eq!((&plain["swagger"], &plain["paths"]), (&json!("2.0"), &json!({})));
-    let mut as_kubectl = call("/openapi/v2", "");
-    let media_type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-    as_kubectl.headers.insert(header::ACCEPT, header::HeaderValue::from_static(media_type));
-    let reply = legacy::document(&as_kubectl).unwrap();
-    assert_eq!(reply.headers[header::CONTENT_TYPE], media_type.replace('@', "."));
-    let Body::Whole(bytes) = reply.body else { panic!("a stream") };
-    assert_eq!(bytes[..5], *b"\x0a\x032.0");
-    assert!(bytes.ends_with(b"\x42\x00\x4a\x00"));
-    // Fields follow each other without a gap to the end.
-    let mut rest = &bytes[..];
-    let mut fields = Vec::new();
-    while let [tag, length, value @ ..] = rest {
-        fields.push(tag >> 3);
-        rest = &value[usize::from(*length)..];
+fn every_field_of_every_kind_is_explained() {
+    let mut silent = BTreeSet::new();
+    let mut fields = 0;
+    for (group, version) in versions() {
+        let document = describe_version(group, version);
+        let schemas = &document["components"]["schemas"];
+        let kinds = KINDS.iter().filter(|kind| (kind.group, kind.version) == (group, version));
+        let mut waiting: Vec<String> = kinds.map(|kind| (kind.shape.definition)().into_owned()).collect();
+        let mut seen: BTreeSet<String> = waiting.iter().cloned().collect();
+        while let Some(name) = waiting.pop() {
+            let properties = schemas[&name]["properties"].as_object();
+            for (field, property) in properties.unwrap_or_else(|| panic!("{group}/{version}: no {name}")) {
+                fields += 1;
+                if property["description"].as_str().unwrap_or_default().is_empty() {
+                    silent.insert(format!("{name}.{field}"));
+                }
+                if let Some(next) = below(schemas, property).filter(|next| seen.insert((*next).to_owned())) {
+                    waiting.push(next.to_owned());
+                }
+            }
+        }
     }
-    assert_eq!(fields, [1, 2, 8, 9]);
+    assert_eq!(silent, BTreeSet::new());
+    assert!(fields > 2000, "{fields} fields only");
 }
