@@ -20,6 +20,7 @@ mod node;
 mod pod;
 mod policy;
 mod rbac;
+mod registration;
 mod scheduling;
 mod storage;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub(crate) use self::{
     pod::POD,
     policy::POD_DISRUPTION_BUDGET,
     rbac::{ROLE, ROLE_BINDING},
+    registration::API_SERVICE,
     scheduling::PRIORITY_CLASS,
     storage::{
         CSI_DRIVER, CSI_NODE, CSI_STORAGE_CAPACITY, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS,

@@ -186,6 +186,28 @@ fn an_autoscaler_shows_what_it_measures() {
 }
 
 #[test]
+fn a_version_that_is_served_here_is_local() {
+    let service = |status: Value| json!({ "metadata": { "name": "v1.apps" }, "spec": {}, "status": status });
+    let condition = |more: Value| {
+        let mut condition = json!({ "type": "Available" });
+        condition.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "conditions": [condition] })
+    };
+    for (status, expected) in [
+        (json!({}), "Unknown"),
+        (condition(json!({ "status": "True", "reason": "Local" })), "True"),
+        (condition(json!({ "status": "False", "reason": "ServiceNotFound" })), "False (ServiceNotFound)"),
+        (condition(json!({ "status": "Unknown" })), "Unknown"),
+    ] {
+        let row = ["v1.apps", "Local", expected, "<unknown>"];
+        check("apiregistration.k8s.io", "apiservices", &service(status), &row);
+    }
+    let mut remote = service(json!({}));
+    remote["spec"]["service"] = json!({ "namespace": "n", "name": "s" });
+    check("apiregistration.k8s.io", "apiservices", &remote, &["v1.apps", "n/s", "Unknown", "<unknown>"]);
+}
+
+#[test]
 fn ages_have_two_units_at_most() {
     let (minute, hour, day, year) = (60, 3600, 86_400, 365 * 86_400);
     for (seconds, expected) in [

@@ -4,6 +4,7 @@
 //! A kind without peculiarities is a row in the file of its group and nothing else; the generic
 //! verbs, routes, discovery, OpenAPI, tables and field selectors all read this table.
 
+mod apiregistration;
 mod apps;
 mod authentication;
 mod authorization;
@@ -202,6 +203,7 @@ pub(crate) const fn shape<T: schemars::JsonSchema>() -> Shape {
 /// Groups in upstream's order (`aggregator.go`), the versions of each with the preferred one first.
 const TABLE: &[&[Kind]] = &[
     core::ROWS,
+    apiregistration::ROWS,
     apps::ROWS,
     events::ROWS,
     authentication::ROWS,

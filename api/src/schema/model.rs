@@ -153,8 +153,8 @@ fn fields(
 
 /// `core.v1.Pod` of `io.k8s.api.core.v1.Pod`.
 pub(crate) fn short_name(definition: &str) -> &str {
-    let apimachinery = definition.strip_prefix("io.k8s.apimachinery.pkg.apis.");
-    apimachinery.or_else(|| definition.strip_prefix("io.k8s.api.")).unwrap_or(definition)
+    const ROOTS: [&str; 3] = ["io.k8s.apimachinery.pkg.apis.", "io.k8s.api.", "io.k8s.kube-aggregator.pkg.apis."];
+    ROOTS.iter().find_map(|root| definition.strip_prefix(root)).unwrap_or(definition)
 }
 
 fn type_of(schema: &Value, by_name: &HashMap<String, TypeId>) -> Type {

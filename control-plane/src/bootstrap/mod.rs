@@ -1,5 +1,6 @@
 //! What every cluster has from its first moment on: its namespaces, its certificate authority, the
-//! Service of the API server with the addresses behind it, and the Service of the cluster's DNS.
+//! Service of the API server with the addresses behind it, the Service of the cluster's DNS, and an
+//! APIService for every version that is served.
 //!
 //! In: a client of the API and the addresses of this server. Out: these objects, as they should
 //! be; what others added to them stays, and so do the addresses of servers that share the store. An ordinary API client: what it writes is admitted and
@@ -10,6 +11,7 @@ mod objects;
 mod peers;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
@@ -122,6 +124,7 @@ async fn look(hands: &Hands, facts: &Facts, peers: &mut Peers) -> Result<(), Boo
     for object in objects::services(facts) {
         ensure(hands, &object).await?;
     }
+    versions::register(hands).await?;
     let addresses = match facts.shares_store {
         true => peers.meet(hands, facts, Instant::now()).await?,
         false => facts.advertised.into_iter().collect(),

@@ -246,3 +246,24 @@ async fn servers_that_share_a_store_are_all_led_to_while_they_live() {
     keep(bed.client.clone(), other, false, || {}, shutdown).await;
     assert_eq!(led_to(&bed).await, [&both[1..], &both[1..]]);
 }
+
+#[tokio::test]
+async fn every_served_version_is_an_object_that_comes_back() {
+    let bed = Bed::new();
+    bed.bootstrap().await;
+    let service = |name: &'static str| bed.get("apiregistration.k8s.io", "apiservices", "", name);
+    for name in ["v1.", "v1.apps", "v1.autoscaling", "v2.autoscaling", "v1.events.k8s.io"] {
+        let found = service(name).await.unwrap_or_else(|| panic!("no {name}"));
+        assert_eq!(found["status"]["conditions"][0]["reason"], "Local", "{name}");
+    }
+    assert!(service("v1.apiregistration.k8s.io").await.is_none());
+
+    let mut apps = service("v1.apps").await.unwrap();
+    apps["spec"]["versionPriority"] = 16.into();
+    bed.change(&apps).await;
+    remove(&bed.hands, &service("v1.batch").await.unwrap()).await.unwrap();
+    assert!(service("v1.batch").await.is_none());
+    bed.bootstrap().await;
+    assert!(service("v1.batch").await.is_some());
+    assert_eq!(service("v1.apps").await.unwrap()["spec"]["versionPriority"], 16);
+}

@@ -215,7 +215,7 @@ fn legacy_resources(kind: &'static Kind) -> Vec<Value> {
             "kind": name,
             "verbs": verb_names(part.verbs),
         });
-        if group != kind.group {
+        if (group, version) != (kind.group, kind.version) {
             entry["group"] = group.into();
             entry["version"] = version.into();
         }

@@ -20,6 +20,7 @@ pub mod objects;
 mod pod_template;
 mod policy;
 mod rbac;
+mod registration;
 pub mod reservation;
 mod scheduling;
 mod shares;
@@ -88,6 +89,7 @@ impl Registry {
         match (kind.group, kind.kind) {
             ("", "Service") => &self.service,
             ("", name) => core::strategy(name),
+            ("apiregistration.k8s.io", "APIService") => &registration::ApiServiceStrategy,
             ("apps", name) => apps::strategy(name),
             ("autoscaling", "HorizontalPodAutoscaler") => &autoscaling::AutoscalerStrategy,
             ("batch", name) => batch::strategy(name),

@@ -18,6 +18,9 @@ scenarios![
     the_administrators_kubeconfig_is_private,
     discovery_comes_in_every_form,
     every_kind_has_an_open_api_schema,
+    explain_leads_to_every_field,
+    an_autoscaler_is_one_object_in_two_versions,
+    what_is_served_is_told_by_objects,
     a_bad_manifest_names_the_field_and_stores_nothing,
     every_bad_field_is_named_at_once,
     an_unknown_field_is_refused_by_its_path,
@@ -106,6 +109,46 @@ fn every_kind_has_an_open_api_schema(cluster: &Cluster, _: &str) -> Result<()> {
     ensure!(said.contains("GROUP:      apps") && said.contains("maxSurge"), "{said}");
     let said = cluster.run(&["explain", "pod.spec.containers.imagePullPolicy"])?;
     ensure!(said.contains("FIELD: imagePullPolicy <string>") && said.contains("Image pull policy"), "{said}");
+    Ok(())
+}
+
+fn explain_leads_to_every_field(cluster: &Cluster, _: &str) -> Result<()> {
+    for name in ["pod.spec.affinity", "Pod.spec.affinity"] {
+        let said = cluster.run(&["explain", name])?;
+        let expected = "KIND:       Pod\nVERSION:    v1\n\nFIELD: affinity <Affinity>\n";
+        ensure!(said.starts_with(expected) && said.contains("  podAntiAffinity\t<PodAntiAffinity>\n"), "{said}");
+    }
+    let said = cluster.run(&["explain", "deploy", "--recursive"])?;
+    ensure!(said.contains("KIND:       Deployment") && said.contains("topologySpreadConstraints"), "{said}");
+    let said = cluster.run(&["explain", "hpa.spec", "--api-version", "autoscaling/v1"])?;
+    ensure!(said.contains("targetCPUUtilizationPercentage\t<integer>"), "{said}");
+    // Older clients read the document of v2, as protobuf.
+    let said = cluster.run(&["explain", "pod.spec.affinity", "--output", "plaintext-openapiv2"])?;
+    ensure!(said.contains("RESOURCE: affinity <Object>") && said.contains("   podAffinity\t<Object>"), "{said}");
+    Ok(())
+}
+
+fn an_autoscaler_is_one_object_in_two_versions(cluster: &Cluster, ns: &str) -> Result<()> {
+    cluster.apply(ns, &hello(1))?;
+    cluster.run(&["autoscale", "-n", ns, "deployment", "hello", "--max=5", "--cpu-percent=50"])?;
+    let table = cluster.run(&["get", "-n", ns, "hpa", "--no-headers"])?;
+    let row: Vec<&str> = table.split_whitespace().collect();
+    ensure!(row[..7] == ["hello", "Deployment/hello", "cpu:", "<unknown>/50%", "1", "5", "0"], "{table}");
+    let path = |version: &str| format!("/apis/autoscaling/{version}/namespaces/{ns}/horizontalpodautoscalers/hello");
+    let (old, new) = (cluster.raw_json(&path("v1"), &[])?, cluster.raw_json(&path("v2"), &[])?);
+    ensure!(old["spec"]["targetCPUUtilizationPercentage"] == 50, "{old}");
+    ensure!(new["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 50, "{new}");
+    ensure!(old["metadata"]["uid"] == new["metadata"]["uid"], "{old} {new}");
+    Ok(())
+}
+
+fn what_is_served_is_told_by_objects(cluster: &Cluster, _: &str) -> Result<()> {
+    let table = cluster.run(&["get", "apiservices", "--no-headers"])?;
+    for name in ["v1.", "v1.apps", "v1.autoscaling", "v2.autoscaling"] {
+        let row = table.lines().find(|row| row.split_whitespace().next() == Some(name)).unwrap_or_default();
+        let cells: Vec<&str> = row.split_whitespace().skip(1).take(2).collect();
+        ensure!(cells == ["Local", "True"], "{name} in\n{table}");
+    }
     Ok(())
 }
 

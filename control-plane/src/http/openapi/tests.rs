@@ -31,7 +31,7 @@ fn versions() -> BTreeSet<(&'static str, &'static str)> {
 }
 
 /// The document of a version, made once for all tests.
-fn describe_version(group: &str, version: &str) -> &'static Value {
+fn describe_version(group: &'static str, version: &'static str) -> &'static Value {
     static ALL: LazyLock<BTreeMap<(&str, &str), Value>> = LazyLock::new(|| {
         let of = |own: &(&str, &str)| describe(KINDS.iter().filter(|kind| (kind.group, kind.version) == *own));
         versions().into_iter().map(|own| (own, of(&own))).collect()

@@ -60,6 +60,9 @@ pub(super) fn minimal(kind: &Kind) -> Value {
         "RoleBinding" | "ClusterRoleBinding" => json!({
             "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view" },
         }),
+        "APIService" => json!({ "spec": {
+            "group": "x", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1,
+        } }),
         "PriorityClass" => json!({ "value": 1 }),
         "RuntimeClass" => json!({ "handler": "runc" }),
         "StorageClass" => json!({ "provisioner": "example.com/disk" }),
@@ -74,8 +77,14 @@ pub(super) fn minimal(kind: &Kind) -> Value {
         "CSIDriver" => json!({ "spec": {} }),
         _ => json!({}),
     };
-    object["metadata"] = json!({ "name": "x" });
+    object["metadata"] = json!({ "name": name(kind) });
     object
+}
+
+/// The name of that object.
+fn name(kind: &Kind) -> &'static str {
+    // An APIService is named after what it stands for.
+    if kind.kind == "APIService" { "v1.x" } else { "x" }
 }
 
 fn stored() -> impl Iterator<Item = &'static Kind> {
@@ -86,21 +95,22 @@ fn stored() -> impl Iterator<Item = &'static Kind> {
 async fn each_can_be_created_read_listed_changed_watched_and_deleted() {
     let bed = Bed::start().await;
     for kind in stored() {
-        let (all, one) = (collection(kind), format!("{}/x", collection(kind)));
+        let (all, one) = (collection(kind), format!("{}/{}", collection(kind), name(kind)));
         let created = bed.post(&all, minimal(kind)).await.created();
         assert_eq!((text(&created, "/kind"), text(&created, "/apiVersion")), (kind.kind, &*kind.api_version()));
         assert_eq!(text(&created, "/metadata/uid").len(), 36, "{kind:?}");
         assert!(text(&created, "/metadata/creationTimestamp").ends_with('Z'), "{kind:?}");
         assert_eq!(text(&created, "/metadata/namespace"), if kind.is_namespaced() { "default" } else { "" });
         let taken = bed.post(&all, minimal(kind)).await.failed(409, "AlreadyExists");
-        assert_eq!(taken, format!("{} \"x\" already exists", kind.qualified_plural()));
+        assert_eq!(taken, format!("{} \"{}\" already exists", kind.qualified_plural(), name(kind)));
         assert_eq!(bed.get(&one).await.ok(), created);
 
         let list = bed.get(&all).await.ok();
         assert_eq!(text(&list, "/kind"), format!("{}List", kind.kind));
         assert!(list["items"].as_array().unwrap().contains(&created), "{kind:?}");
-        let mut events =
-            bed.watch(&format!("{all}?watch=1&resourceVersion={}&fieldSelector=metadata.name%3Dx", rv(&list))).await;
+        let mut events = bed
+            .watch(&format!("{all}?watch=1&resourceVersion={}&fieldSelector=metadata.name%3D{}", rv(&list), name(kind)))
+            .await;
 
         let patch = json!({ "metadata": { "annotations": { "k": "v" } } });
         let patched = bed.patch(&one, MERGE_PATCH, patch).await.ok();
@@ -118,13 +128,13 @@ async fn each_can_be_created_read_listed_changed_watched_and_deleted() {
         let deleted = bed.delete(&format!("{one}?propagationPolicy=Background")).await.ok();
         if kind.kind == "Namespace" {
             assert_eq!(text(&deleted, "/status/phase"), "Terminating");
-            assert_eq!(events.next_name().await, ("MODIFIED".to_owned(), "x".to_owned()));
+            assert_eq!(events.next_name().await, ("MODIFIED".to_owned(), name(kind).to_owned()));
             let mut empty = deleted;
             empty["spec"]["finalizers"] = json!([]);
             bed.put(&format!("{one}/finalize"), empty).await.ok();
         }
         let (event, last) = events.next().await;
-        assert_eq!((event.as_str(), text(&last, "/metadata/name")), ("DELETED", "x"), "{kind:?}");
+        assert_eq!((event.as_str(), text(&last, "/metadata/name")), ("DELETED", name(kind)), "{kind:?}");
         assert!(rv(&last) > rv(&patched), "{kind:?}");
         bed.get(&one).await.failed(404, "NotFound");
     }
@@ -149,6 +159,6 @@ async fn each_refuses_what_it_does_not_know() {
         assert_eq!(warned.warnings(), ["299 - \"unknown field \\\"nonsense\\\"\""], "{kind:?}");
         assert!(warned.created().get("nonsense").is_none());
         // Another row may show the same object.
-        bed.delete(&format!("{path}/x")).await.ok();
+        bed.delete(&format!("{path}/{}", name(kind))).await.ok();
     }
 }
