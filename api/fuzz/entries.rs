@@ -47,7 +47,7 @@ pub(crate) fn objects(data: &[u8]) {
     let again = (kind.shape.decode)(object.clone()).expect("it has the shape of its kind");
     assert_eq!((&again.object, again.unknown.len()), (&object, 0));
     if let Ok(bytes) = protobuf::encode(&object) {
-        self::protobuf(&bytes);
+        protobuf(&bytes);
     }
     for column in kind.columns {
         (column.cell)(&object, Timestamp::UNIX_EPOCH);
@@ -106,7 +106,7 @@ pub(crate) fn quantity(data: &[u8]) {
     let again: Quantity = printed.parse().expect("what is printed can be read");
     assert_eq!(again.nanos(), quantity.nanos(), "{text:?} as {printed:?}");
     assert_eq!(again.to_string(), printed);
-    (quantity.units(), quantity.milli(), quantity.is_whole());
+    let _ = (quantity.units(), quantity.milli(), quantity.is_whole());
 }
 
 /// A stored object (or null), an applied configuration, and whether it is forced. What comes out

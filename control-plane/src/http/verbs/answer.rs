@@ -105,10 +105,13 @@ fn rows<'a>(ask: &Ask<'_>, columns: &'a [Column], version: &'static str) -> Rows
     Rows { kind: ask.kind(), columns, version, include: include(ask), now: Timestamp::now() }
 }
 
+/// Writes some of the items of a list.
+type WriteShare<'a> = dyn Fn(&[Object]) -> Result<Vec<u8>, ProtobufError> + Sync + 'a;
+
 fn protobuf_list(ask: &Ask<'_>, page: &Page) -> Result<Vec<u8>, Status> {
     let metadata = page.metadata();
     let (kind, api_version) = (ask.kind(), ask.kind().api_version());
-    let list = |named: (&str, &str), share: &(dyn Fn(&[Object]) -> Result<Vec<u8>, ProtobufError> + Sync)| {
+    let list = |named: (&str, &str), share: &WriteShare<'_>| {
         let items: Result<Vec<_>, _> = shares::written(&page.objects, share).into_iter().collect();
         items.map(|items| protobuf::encode_list(named, &metadata, &items)).map_err(|_| Status::not_acceptable())
     };

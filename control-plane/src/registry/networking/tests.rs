@@ -13,7 +13,9 @@ fn object(kind: &str, spec: Value) -> Value {
         "IngressClass" => json!({ "name": "x" }),
         _ => json!({ "name": "x", "namespace": "shop" }),
     };
-    json!({ "apiVersion": "networking.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec })
+    let mut object = json!({ "apiVersion": "networking.k8s.io/v1", "kind": kind, "metadata": metadata });
+    object["spec"] = spec;
+    object
 }
 
 fn backend() -> Value {

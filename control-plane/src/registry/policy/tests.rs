@@ -5,7 +5,9 @@ use crate::registry::cases::{refused, said, with};
 
 fn budget(spec: Value) -> Value {
     let metadata = json!({ "name": "b", "namespace": "shop" });
-    json!({ "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec })
+    let mut budget = json!({ "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata });
+    budget["spec"] = spec;
+    budget
 }
 
 #[test]

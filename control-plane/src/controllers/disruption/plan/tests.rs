@@ -8,7 +8,9 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn budget(spec: Value) -> PodDisruptionBudget {
-    object(json!({ "metadata": { "name": "b", "namespace": "shop", "generation": 3 }, "spec": spec }))
+    let mut budget = json!({ "metadata": { "name": "b", "namespace": "shop", "generation": 3 } });
+    budget["spec"] = spec;
+    object(budget)
 }
 
 fn pods(ready: &[bool]) -> Vec<Arc<Pod>> {

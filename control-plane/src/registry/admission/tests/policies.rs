@@ -151,8 +151,10 @@ async fn limits_fill_pods_before_they_bound_them() {
 }
 
 fn quota(spec: Value, used: Value) -> Cluster {
-    let status = json!({ "hard": spec["hard"], "used": used });
-    with("resourcequotas", "q", json!({ "spec": spec, "status": status }))
+    let mut quota = json!({ "status": { "hard": spec["hard"] } });
+    quota["status"]["used"] = used;
+    quota["spec"] = spec;
+    with("resourcequotas", "q", quota)
 }
 
 fn used(cluster: &Cluster) -> Value {

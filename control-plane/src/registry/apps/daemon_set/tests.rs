@@ -22,7 +22,10 @@ fn rolling(unavailable: Value, surge: Value) -> [(&'static str, Value); 1] {
     [("/spec/updateStrategy", json!({ "rollingUpdate": { "maxUnavailable": unavailable, "maxSurge": surge } }))]
 }
 
-fn check(rows: &[(&[(&str, Value)], &[&str])]) {
+/// Changes of a good one, and what is said about it then.
+type Row<'a> = (&'a [(&'a str, Value)], &'a [&'a str]);
+
+fn check(rows: &[Row<'_>]) {
     for (changes, expected) in rows {
         assert_eq!(cases::refused(&DaemonSetStrategy, &with(&set(), changes)), *expected, "{changes:?}");
     }

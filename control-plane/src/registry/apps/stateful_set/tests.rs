@@ -17,7 +17,10 @@ fn set() -> Value {
     })
 }
 
-fn check(rows: &[(&[(&str, Value)], &[&str])]) {
+/// Changes of a good one, and what is said about it then.
+type Row<'a> = (&'a [(&'a str, Value)], &'a [&'a str]);
+
+fn check(rows: &[Row<'_>]) {
     for (changes, expected) in rows {
         assert_eq!(cases::refused(&StatefulSetStrategy, &with(&set(), changes)), *expected, "{changes:?}");
     }

@@ -55,7 +55,7 @@ fn a_claim_changes_little() {
         Vec::<String>::new()
     );
     let immutable = format!("spec: Forbidden: {SPEC_IS_IMMUTABLE}");
-    assert_eq!(refused(&[("/spec/accessModes", json!(["ReadOnlyMany"]))]), [immutable.clone()]);
+    assert_eq!(refused(&[("/spec/accessModes", json!(["ReadOnlyMany"]))]), std::slice::from_ref(&immutable));
     // Only a claim that has its volume grows.
     assert_eq!(refused(&[("/spec/resources/requests/storage", json!("3Gi"))]), [immutable]);
     let annotation = json!({ CLASS_ANNOTATION: "fast" });

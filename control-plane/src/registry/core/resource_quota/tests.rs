@@ -5,7 +5,9 @@ use crate::registry::cases::{created, refused, refused_update, said, with};
 
 fn quota(spec: Value) -> Value {
     let metadata = json!({ "name": "q", "namespace": "shop" });
-    json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": spec })
+    let mut quota = json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata });
+    quota["spec"] = spec;
+    quota
 }
 
 fn refuse(spec: Value) -> Vec<String> {
