@@ -55,11 +55,12 @@ fn full_objects() -> impl Iterator<Item = Value> {
         object["apiVersion"] = api_version.into();
         object["kind"] = kind.into();
         // Messages inside others do not say what they are.
-        for claim in
-            object.pointer_mut("/spec/volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten()
-        {
-            claim.as_object_mut().unwrap().retain(|field, _| field != "apiVersion" && field != "kind");
-        }
+        let unnamed = |inner: &mut Value| {
+            inner.as_object_mut().unwrap().retain(|field, _| field != "apiVersion" && field != "kind");
+        };
+        let claims = object.pointer_mut("/spec/volumeClaimTemplates").and_then(Value::as_array_mut);
+        claims.into_iter().flatten().for_each(unnamed);
+        object.get_mut("deleteOptions").into_iter().for_each(unnamed);
         object
     })
 }

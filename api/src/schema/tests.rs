@@ -12,9 +12,10 @@ fn decode(kind: &str, value: Value) -> Result<Decoded, DecodeError> {
 fn every_rule_names_a_field_of_the_model() {
     let model = Model::get();
     for (short, field, ..) in super::lists::FIELDS {
-        let name = match short.strip_prefix("meta.v1.") {
-            Some(kind) => format!("io.k8s.apimachinery.pkg.apis.meta.v1.{kind}"),
-            None => format!("io.k8s.api.{short}"),
+        let name = match short.split('.').next() {
+            Some("meta") => format!("io.k8s.apimachinery.pkg.apis.{short}"),
+            Some("apiregistration") => format!("io.k8s.kube-aggregator.pkg.apis.{short}"),
+            _ => format!("io.k8s.api.{short}"),
         };
         let Some(id) = model.by_name(&name) else {
             let group = short.split('.').next().unwrap_or_default();
