@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::{
-    apps::v1::{Deployment, ReplicaSet},
+    apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet},
     coordination::v1::Lease,
     core::v1::{ConfigMap, Container, Endpoints, Namespace, Node, Pod, ResourceQuota, Service, ServiceAccount},
     discovery::v1::EndpointSlice,
@@ -49,6 +49,10 @@ pub struct Caches {
     pub quotas: Arc<Informer<ResourceQuota>>,
     /// All replica sets.
     pub replica_sets: Arc<Informer<ReplicaSet>>,
+    /// All daemon sets.
+    pub daemon_sets: Arc<Informer<DaemonSet>>,
+    /// All revisions of workloads.
+    pub controller_revisions: Arc<Informer<ControllerRevision>>,
     /// The service account [`DEFAULT_SERVICE_ACCOUNT`] of each namespace.
     pub default_accounts: Arc<Informer<ServiceAccount>>,
     /// The config map [`ROOT_CA`] of each namespace.
@@ -72,6 +76,8 @@ impl Caches {
             budgets: all(client, watcher::Config::default()),
             quotas: all(client, watcher::Config::default()),
             replica_sets: all(client, watcher::Config::default()),
+            daemon_sets: all(client, watcher::Config::default()),
+            controller_revisions: all(client, watcher::Config::default()),
             default_accounts: all(client, named(DEFAULT_SERVICE_ACCOUNT)),
             root_cas: all(client, named(ROOT_CA)),
         }

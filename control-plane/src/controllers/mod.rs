@@ -6,6 +6,7 @@
 
 pub mod caches;
 pub mod certificates;
+pub mod daemonset;
 pub mod deployment;
 pub mod disruption;
 pub mod endpoints;
@@ -15,6 +16,7 @@ pub mod inventory;
 pub mod namespace;
 pub mod node;
 pub mod ownership;
+pub mod pod_control;
 pub mod pod_facts;
 pub mod pod_gc;
 pub mod quota;
@@ -67,6 +69,8 @@ pub async fn run_with(client: Client, caches: Caches, config: ControllerConfig, 
     running.spawn(disruption::run(hands(), caches.clone(), recorded, shutdown.clone()));
     let recorded = recorder("replicaset-controller");
     running.spawn(replicaset::run(hands(), caches.clone(), recorded, shutdown.clone()));
+    let recorded = recorder("daemonset-controller");
+    running.spawn(daemonset::run(hands(), caches.clone(), recorded, shutdown.clone()));
     let recorded = recorder("endpoint-slice-mirroring-controller");
     running.spawn(endpoints::run(hands(), caches.clone(), recorded, shutdown.clone()));
     running.spawn(namespace::run(hands(), caches.clone(), config.root_ca, shutdown.clone()));

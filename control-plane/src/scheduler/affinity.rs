@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm
 use kube::ResourceExt;
 
 /// Whether a node is one that the pod's selector and required affinity allow.
-pub(super) fn allows(pod: &Pod, node: &Node) -> bool {
+pub(crate) fn allows(pod: &Pod, node: &Node) -> bool {
     let Some(spec) = &pod.spec else { return true };
     let selected = spec.node_selector.iter().flatten().all(|(key, value)| node.labels().get(key) == Some(value));
     let required = spec.affinity.as_ref().and_then(|affinity| {

@@ -6,7 +6,7 @@
 //! the cluster and of the pods that wait is on the [`board`]. Never preempts. Follows the default
 //! profile of upstream's kube-scheduler.
 
-mod affinity;
+pub(crate) mod affinity;
 mod board;
 mod cluster;
 mod decide;

@@ -16,6 +16,7 @@ scenarios![
     scaling_changes_pods_and_endpoints,
     a_deleted_pod_is_replaced,
     a_replica_set_by_itself_keeps_its_number,
+    a_daemon_set_runs_on_the_node_rolls_and_is_undone,
     a_paused_deployment_waits,
     deleting_a_deployment_takes_replica_sets_and_pods_along,
     cascade_foreground_waits_for_dependents,
@@ -156,6 +157,47 @@ fn a_replica_set_by_itself_keeps_its_number(cluster: &Cluster, ns: &str) -> Resu
         Ok(())
     })?;
     ready(2)
+}
+
+fn a_daemon_set_runs_on_the_node_rolls_and_is_undone(cluster: &Cluster, ns: &str) -> Result<()> {
+    let template = json!({
+        "metadata": { "labels": { "app": "hello" } },
+        "spec": {
+            "terminationGracePeriodSeconds": 1,
+            "containers": [{ "name": "hello", "image": "nodeplane/hello:1" }],
+        },
+    });
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": { "name": "each" },
+        "spec": { "selector": { "matchLabels": { "app": "hello" } }, "template": template },
+    });
+    let settled = |color: &str| {
+        cluster.run(&["rollout", "status", "-n", ns, "daemonset/each", "--timeout=90s"])?;
+        wait::eventually(&format!("the one pod is {color}"), PATIENCE, || {
+            let images = images(cluster, ns)?;
+            ensure!(images == [color], "{images:?}");
+            Ok(())
+        })
+    };
+    cluster.apply(ns, &set.to_string())?;
+    settled("none")?;
+    let pods = cluster.list(ns, "pods", "app=hello")?;
+    ensure!(pods[0]["spec"]["nodeName"] == NODE, "{}", pods[0]["spec"]);
+    let row = cluster.run(&["get", "-n", ns, "daemonset", "each", "--no-headers"])?;
+    let counts: Vec<&str> = row.split_whitespace().skip(1).take(5).collect();
+    ensure!(counts == ["1"; 5], "{row}");
+    cluster.run(&["set", "env", "-n", ns, "daemonset/each", "COLOR=blue"])?;
+    settled("blue")?;
+    let history = cluster.run(&["rollout", "history", "-n", ns, "daemonset/each"])?;
+    ensure!(history.lines().filter(|line| line.starts_with(['1', '2'])).count() == 2, "{history}");
+    cluster.run(&["rollout", "undo", "-n", ns, "daemonset/each"])?;
+    settled("none")?;
+    cluster.run(&["delete", "daemonset", "-n", ns, "each"])?;
+    wait::eventually("nothing of the daemon set is left", PATIENCE, || {
+        let left = cluster.run(&["get", "-n", ns, "controllerrevisions,pods", "-l", "app=hello", "-o", "name"])?;
+        ensure!(left.is_empty(), "{left}");
+        Ok(())
+    })
 }
 
 fn a_paused_deployment_waits(cluster: &Cluster, ns: &str) -> Result<()> {

@@ -7,7 +7,7 @@
 mod model;
 mod plan;
 mod progress;
-mod revision;
+pub(in crate::controllers) mod revision;
 mod rolling;
 mod scale;
 
@@ -18,7 +18,6 @@ use k8s_openapi::api::{
     apps::v1::{Deployment, DeploymentStatus, ReplicaSet},
     core::v1::Pod,
 };
-use kube::ResourceExt;
 use nodeplane_api::{
     kinds::Subresource,
     meta::{self, Key},
@@ -34,7 +33,7 @@ use tracing::info;
 
 use super::{
     caches::{Caches, row},
-    ownership,
+    ownership, pod_control,
 };
 
 pub use model::Facts;
@@ -89,7 +88,7 @@ impl Reconcile for Deployments {
         let pods = self.pods_of(&deployment, key);
         let plan = plan(&Facts { deployment: &deployment, sets, pods: &pods, now: Timestamp::now() });
         if plan.adopts {
-            confirm_alive(apply, key, &deployment).await?;
+            pod_control::confirm_alive(apply, key, &*deployment).await?;
         }
         apply.all(&plan.claims).await?;
         if let Some(write) = &plan.creation {
@@ -155,15 +154,6 @@ impl Deployments {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Asks the server itself before sets are adopted; see the same in `replicaset`.
-async fn confirm_alive(apply: &Apply, key: &Key, deployment: &Deployment) -> Result<(), WriteError> {
-    let live = apply.hands().get(row::<Deployment>(), key).await?;
-    let alive = live.is_some_and(|live| {
-        meta::uid(&live) == deployment.uid().unwrap_or_default() && meta::text(&live, "deletionTimestamp").is_empty()
-    });
-    if alive { Ok(()) } else { Err(WriteError::Conflict(format!("{key} is gone or on its way out"))) }
 }
 
 fn status_write(deployment: &Deployment, status: DeploymentStatus) -> Write {

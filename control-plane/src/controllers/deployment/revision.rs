@@ -71,7 +71,7 @@ fn without_hash(template: &PodTemplateSpec) -> PodTemplateSpec {
 }
 
 /// The hash of a template (32-bit FNV-1a over its JSON), as in names and labels.
-pub(super) fn hash(template: &PodTemplateSpec, collisions: i32) -> String {
+pub(in crate::controllers) fn hash(template: &PodTemplateSpec, collisions: i32) -> String {
     let json = serde_json::to_vec(&without_hash(template)).unwrap_or_default();
     let mut bytes = json;
     if collisions > 0 {

@@ -1,4 +1,5 @@
 use k8s_openapi::api::apps::v1::DeploymentCondition;
+use kube::ResourceExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -14,22 +14,18 @@ use k8s_openapi::api::{
     apps::v1::{ReplicaSet, ReplicaSetStatus},
     core::v1::Pod,
 };
-use kube::ResourceExt;
-use nodeplane_api::{
-    kinds::Subresource,
-    meta::{self, Key},
-};
+use nodeplane_api::{kinds::Subresource, meta::Key};
 use nodeplane_client::{
     controller::{Apply, Controller, Next, Reconcile},
     informer::Informer,
-    recorder::{Recorder, Severity},
+    recorder::Recorder,
     write::{Hands, Write, WriteError},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     caches::{Caches, row},
-    ownership,
+    ownership, pod_control,
 };
 
 pub use plan::{Facts, Plan, plan, status};
@@ -70,10 +66,11 @@ impl Reconcile for ReplicaSets {
         let siblings = self.siblings(&set);
         let plan = plan(&Facts { set: &set, pods: &pods, siblings: &siblings, now: Timestamp::now() });
         if plan.adopts {
-            confirm_alive(apply, key, &set).await?;
+            pod_control::confirm_alive(apply, key, &*set).await?;
         }
         apply.all(&plan.claims).await?;
-        let managed = apply.in_batches(&plan.pods, |write, answer| self.tell(&set, write, answer)).await;
+        let managed =
+            apply.in_batches(&plan.pods, |write, answer| pod_control::tell(&self.recorder, &*set, write, answer)).await;
         let failure = managed.as_ref().err().map(|(error, _)| (plan.failure_reason(), error.message()));
         let status = plan.status(&set, failure, Timestamp::now());
         if set.status.as_ref() != Some(&status) {
@@ -101,34 +98,6 @@ impl ReplicaSets {
             same.filter_map(|other| other.metadata.uid.clone()).collect()
         })
     }
-
-    fn tell(&self, set: &ReplicaSet, write: &Write, answer: &Result<serde_json::Value, WriteError>) {
-        let (severity, reason, message) = match (write, answer) {
-            (_, Err(WriteError::NamespaceTerminating(_))) => return,
-            (Write::Create { .. }, Ok(pod)) => {
-                (Severity::Normal, "SuccessfulCreate", format!("Created pod: {}", meta::name(pod)))
-            }
-            (Write::Create { .. }, Err(error)) => {
-                (Severity::Warning, "FailedCreate", format!("Error creating: {}", error.message()))
-            }
-            (Write::Delete { key, .. }, Ok(_)) => {
-                (Severity::Normal, "SuccessfulDelete", format!("Deleted pod: {}", key.name))
-            }
-            (_, Err(error)) => (Severity::Warning, "FailedDelete", format!("Error deleting: {}", error.message())),
-            _ => return,
-        };
-        self.recorder.about(set, severity, reason, message);
-    }
-}
-
-/// Asks the server itself before pods are adopted: a set that was deleted and made anew under the
-/// same name must not adopt by an old cache.
-async fn confirm_alive(apply: &Apply, key: &Key, set: &ReplicaSet) -> Result<(), WriteError> {
-    let live = apply.hands().get(row::<ReplicaSet>(), key).await?;
-    let alive = live.is_some_and(|live| {
-        meta::uid(&live) == set.uid().unwrap_or_default() && meta::text(&live, "deletionTimestamp").is_empty()
-    });
-    if alive { Ok(()) } else { Err(WriteError::Conflict(format!("{key} is gone or on its way out"))) }
 }
 
 fn status_write(set: &ReplicaSet, status: ReplicaSetStatus) -> Write {
