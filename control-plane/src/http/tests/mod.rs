@@ -20,6 +20,7 @@ mod parts;
 mod patching;
 mod platform;
 mod protobuf;
+mod quotas;
 mod reading;
 mod tokens;
 mod views;

@@ -135,7 +135,7 @@ impl Chain {
                 Box::new(signing_requests::SigningRequests),
                 Box::new(default_classes::DefaultIngressClass(lookup.clone())),
                 // Counts what all others let pass.
-                Box::new(resource_quota::ResourceQuota(lookup.clone())),
+                Box::new(resource_quota::ResourceQuota::new(lookup.clone())),
             ],
         }
     }

@@ -242,3 +242,14 @@ async fn an_update_counts_what_it_adds() {
     assert_eq!(refused.message, expected);
     assert_eq!(used(&cluster)["requests.storage"], "2Gi");
 }
+
+#[tokio::test]
+async fn a_refusal_of_one_quota_leaves_no_use_in_another() {
+    let mut cluster = quota(json!({ "hard": { "pods": "5" } }), json!({ "pods": "0" }));
+    let full = json!({ "status": { "hard": { "pods": "0" }, "used": { "pods": "0" } } });
+    add(&mut cluster, "resourcequotas", "z", full);
+    let cluster = Arc::new(cluster);
+    let refused = cluster.create_pod(asking("1")).await.unwrap_err();
+    assert!(refused.message.contains("exceeded quota: z"), "{refused}");
+    assert_eq!(used(&cluster), json!({ "pods": "0" }));
+}
