@@ -29,7 +29,7 @@ fn create_makes_policies_without_a_manifest(cluster: &Cluster, ns: &str) -> Resu
             &["rolebinding", "b", "--role=r", "--user=jane", &format!("--serviceaccount={ns}:default")],
             "rolebinding.rbac.authorization.k8s.io/b created\n",
         ),
-        (&["quota", "q", "--hard=pods=3,requests.cpu=1"], "resourcequota/q created\n"),
+        (&["quota", "q", "--hard=pods=3"], "resourcequota/q created\n"),
         (&["pdb", "p", "--selector=app=web", "--min-available=50%"], "poddisruptionbudget.policy/p created\n"),
     ] {
         ensure!(cluster.run(&[&["create", "-n", ns], args].concat())? == said, "{args:?}");
