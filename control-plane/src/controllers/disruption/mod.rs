@@ -6,31 +6,24 @@
 //! server alone, which asks this status. Behaviour of upstream's `pkg/controller/disruption`.
 
 mod plan;
+mod scale;
 mod stale;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::{
-        core::v1::Pod,
-        policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus},
-    },
-    apimachinery::pkg::apis::meta::v1::OwnerReference,
+use k8s_openapi::api::{
+    core::v1::Pod,
+    policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus},
 };
 use kube::ResourceExt;
-use nodeplane_api::{
-    kinds::{self, Subresource},
-    meta::{self, Key},
-    selector::LabelSelector,
-};
+use nodeplane_api::{kinds::Subresource, meta::Key, selector::LabelSelector};
 use nodeplane_client::{
     controller::{Apply, Controller, Next, Reconcile},
     informer::Informer,
     recorder::{Recorder, Severity},
     write::{Hands, Write, WriteError},
 };
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -111,7 +104,7 @@ impl Budgets {
                 continue;
             }
             let namespace = pod.namespace().unwrap_or_default();
-            match scale(owner, &namespace, hands).await? {
+            match scale::scale(owner, &namespace, hands).await? {
                 Ok(Some((uid, replicas))) => {
                     // All sets of a deployment are one.
                     scales.insert(owner.uid.clone(), (uid, replicas));
@@ -152,29 +145,6 @@ impl Budgets {
         }
         Ok(Next::Wait)
     }
-}
-
-/// Who decides how many pods there are, by uid, and how many; the deployment above a set of its
-/// own. None when the controller is gone.
-type Scale = Result<Option<(String, i64)>, String>;
-
-async fn scale(owner: &OwnerReference, namespace: &str, hands: &Hands) -> Result<Scale, WriteError> {
-    let Some(kind) = kinds::by_api_version(&owner.api_version, &owner.kind) else { return Ok(Ok(None)) };
-    if !kind.has(Subresource::Scale) {
-        return Ok(Err(format!("{} does not implement the scale subresource", kind.qualified_plural())));
-    }
-    let found = hands.get(kind, &Key::new(namespace, &owner.name)).await?;
-    let Some(object) = found.filter(|object| meta::uid(object) == owner.uid) else { return Ok(Ok(None)) };
-    let owners = object["metadata"]["ownerReferences"].as_array();
-    let above = owners.and_then(|owners| owners.iter().find(|owner| owner["controller"] == true));
-    match above.cloned().and_then(|above| serde_json::from_value::<OwnerReference>(above).ok()) {
-        Some(above) if above.kind == "Deployment" => Box::pin(scale(&above, namespace, hands)).await,
-        _ => Ok(Ok(Some((owner.uid.clone(), replicas(&object))))),
-    }
-}
-
-fn replicas(object: &Value) -> i64 {
-    object["spec"]["replicas"].as_i64().unwrap_or(1)
 }
 
 fn status_write(budget: &PodDisruptionBudget, status: PodDisruptionBudgetStatus) -> Write {
