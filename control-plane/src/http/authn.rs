@@ -7,11 +7,11 @@ use nodeplane_api::status::Status;
 use ring::digest;
 use rustls_pki_types::CertificateDer;
 use tracing::debug;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use super::Api;
 pub use crate::access::{AUTHENTICATED, Caller, MASTERS, NODES, UNAUTHENTICATED};
-use crate::tokens::Refusal;
+use crate::{pki::subject, tokens::Refusal};
 
 /// What a caller's extra calls the credential that was shown.
 const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
@@ -21,16 +21,23 @@ impl Caller {
     /// the groups (upstream's `x509.CommonNameUserConversion`).
     ///
     /// # Errors
-    /// 401 when the certificate cannot be read or names nobody.
+    /// 401 when the certificate cannot be read, names nobody, or does not hold now: a connection
+    /// may be older than the end of the certificate that opened it.
     pub fn from_certificate(certificate: &CertificateDer<'_>) -> Result<Self, Status> {
+        Self::certified(certificate, ASN1Time::now())
+    }
+
+    fn certified(certificate: &CertificateDer<'_>, now: ASN1Time) -> Result<Self, Status> {
         let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| Status::unauthorized())?;
-        let subject = parsed.subject();
-        let name = subject.iter_common_name().find_map(|cn| cn.as_str().ok()).unwrap_or_default();
-        if name.is_empty() {
+        let unreadable = |why| {
+            debug!(%why, "a certificate is refused");
+            Status::unauthorized()
+        };
+        let name = subject::user(parsed.subject()).map_err(unreadable)?;
+        if name.is_empty() || !parsed.validity().is_valid_at(now) {
             return Err(Status::unauthorized());
         }
-        let mut groups: Vec<String> =
-            subject.iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned).collect();
+        let mut groups = subject::groups(parsed.subject()).map_err(unreadable)?;
         groups.push(AUTHENTICATED.to_owned());
         let print: String =
             digest::digest(&digest::SHA256, certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -39,7 +46,7 @@ impl Caller {
 }
 
 /// The caller behind a connection: the holder of its certificate, or else of the token in the
-/// header `Authorization`.
+/// header `Authorization`; nobody in particular when there is no token in it.
 ///
 /// # Errors
 /// 401 when a credential was shown that cannot be accepted; what the store says when it cannot be
@@ -51,8 +58,10 @@ pub(super) async fn identify(
 ) -> Result<Caller, Status> {
     match certificate {
         Some(certificate) => Caller::from_certificate(certificate),
-        None if authorization.is_empty() => Ok(Caller::anonymous()),
-        None => holder(api, bearer(authorization).ok_or_else(Status::unauthorized)?).await,
+        None => match bearer(authorization) {
+            Some(token) => holder(api, token).await,
+            None => Ok(Caller::anonymous()),
+        },
     }
 }
 
@@ -72,3 +81,6 @@ async fn holder(api: &Api, token: &str) -> Result<Caller, Status> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! In: who calls, and the headers. Out: the caller that everything afterwards sees. Only
 //! administrators may; the words of the refusal are upstream's.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use nodeplane_api::status::Status;
 
 use super::{
@@ -19,35 +19,40 @@ const EXTRA: &str = "impersonate-extra-";
 /// Who is meant, when the headers name somebody; the caller otherwise.
 ///
 /// # Errors
-/// 403 for who may not, 500 (as upstream) for headers that name no user.
+/// 403 for who may not, 500 (as upstream) for headers that name no user, 400 for what is no text.
 pub(super) fn effective(caller: Caller, headers: &HeaderMap) -> Result<Caller, Status> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let groups: Vec<String> =
-        headers.get_all(GROUP).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
-    let user = text(USER);
-    let has_more =
-        !groups.is_empty() || headers.contains_key(UID) || headers.keys().any(|name| name.as_str().starts_with(EXTRA));
-    if user.is_empty() {
-        return match has_more {
-            true => {
-                Err(Status::internal("requested impersonation of groups, uid or extra without impersonating a user"))
-            }
-            false => Ok(caller),
-        };
+    if !headers.keys().any(|name| is_ours(name.as_str())) {
+        return Ok(caller);
     }
+    let one = |name: &str| headers.get(name).map_or(Ok(""), |value| text(name, value));
+    let user = one(USER)?;
+    if user.is_empty() {
+        return Err(Status::internal("requested impersonation of groups, uid or extra without impersonating a user"));
+    }
+    let groups = headers.get_all(GROUP).iter().map(|value| text(GROUP, value).map(str::to_owned));
+    let groups = groups.collect::<Result<Vec<_>, _>>()?;
+    let (uid, extra) = (one(UID)?, extra(headers)?);
     if !caller.is_in(MASTERS) {
         return Err(Status::access_denied(refusal(&caller, user)));
     }
-    let meant = Caller::named(user, with_common_groups(user, groups)).with_uid(text(UID));
-    Ok(extra(headers).fold(meant, |meant, (key, value)| meant.with_extra(key, vec![value])))
+    let meant = Caller::named(user, with_common_groups(user, groups)).with_uid(uid);
+    Ok(extra.into_iter().fold(meant, |meant, (key, value)| meant.with_extra(key, vec![value])))
 }
 
 /// What the headers say besides, in order. Keys are percent-encoded, since headers hold few signs.
-fn extra(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> {
-    headers.iter().filter_map(|(name, value)| {
-        let key = name.as_str().strip_prefix(EXTRA)?;
-        Some((decode(key, false), value.to_str().ok()?.to_owned()))
-    })
+fn extra(headers: &HeaderMap) -> Result<Vec<(String, String)>, Status> {
+    let ours = headers.iter().filter_map(|(name, value)| Some((name.as_str().strip_prefix(EXTRA)?, name, value)));
+    ours.map(|(key, name, value)| Ok((decode(key, false), text(name.as_str(), value)?.to_owned()))).collect()
+}
+
+fn is_ours(header: &str) -> bool {
+    [USER, GROUP, UID].contains(&header) || header.starts_with(EXTRA)
+}
+
+/// Clients send UTF-8 as it is. What cannot be read is never taken for absent: the call would run
+/// as somebody else than was meant.
+fn text<'a>(name: &str, value: &'a HeaderValue) -> Result<&'a str, Status> {
+    str::from_utf8(value.as_bytes()).map_err(|_| Status::bad_request(format!("the header {name} is not UTF-8")))
 }
 
 fn refusal(caller: &Caller, user: &str) -> String {
@@ -83,7 +88,7 @@ fn service_account(user: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 
@@ -107,6 +112,25 @@ mod tests {
         let jane = effective(admin(), &more).unwrap();
         assert_eq!((jane.uid(), &jane.extra()["example.org/team"]), ("7", &vec!["red".to_owned()]));
         assert_eq!(effective(admin(), &HeaderMap::new()).unwrap(), admin());
+    }
+
+    #[test]
+    fn a_header_beyond_ascii_is_read_and_one_that_is_no_text_is_refused() {
+        let admin = || Caller::component("admin");
+        let with = |name: &'static str, value: &[u8]| {
+            let mut all = headers(&[(USER, "jane"), (GROUP, "dev")]);
+            all.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+            effective(admin(), &all)
+        };
+        assert_eq!(with(USER, "jürgen".as_bytes()).unwrap().name(), "jürgen");
+        assert!(with(GROUP, "büro".as_bytes()).unwrap().is_in("büro"));
+        assert_eq!(with(UID, "ü".as_bytes()).unwrap().uid(), "ü");
+        assert_eq!(with("impersonate-extra-a", "ü".as_bytes()).unwrap().extra()["a"], ["ü"]);
+        for name in [USER, GROUP, UID, "impersonate-extra-a"] {
+            assert_eq!(with(name, b"j\xfcrgen").unwrap_err().code, 400, "{name}");
+        }
+        assert_eq!(with(USER, b"").unwrap_err().code, 500);
+        assert_eq!(effective(admin(), &headers(&[(USER, "")])).unwrap_err().code, 500);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use x509_parser::{
     pem::parse_x509_pem,
 };
 
-use super::{Identity, PkiError};
+use super::{Identity, PkiError, subject};
 
 /// Clocks differ a little; a certificate is valid from a bit before its making.
 const BACKDATE: Duration = Duration::minutes(5);
@@ -111,12 +111,11 @@ impl Request {
     }
 
     fn is_said_by(&self, leaf: &X509Certificate<'_>) -> bool {
-        let subject = leaf.subject();
-        let user = subject.iter_common_name().next().and_then(|name| name.as_str().ok());
-        let groups: Vec<_> = subject.iter_organization().map(|group| group.as_str().ok()).collect();
+        let name = leaf.subject();
+        let groups: Vec<_> = name.iter_organization().map(|group| group.as_str().ok()).collect();
         let wanted: Vec<_> = self.group.iter().map(|group| Some(group.as_str())).collect();
         let usage = leaf.extended_key_usage().ok().flatten().map(|usage| usage.value);
-        user == Some(self.user.as_str())
+        subject::user(name) == Ok(self.user.as_str())
             && groups == wanted
             && usage.is_some_and(|usage| (usage.client_auth, usage.server_auth) == (self.client_auth, self.server_auth))
             && sans_of(leaf).as_ref() == Some(&self.sans)

@@ -11,6 +11,7 @@ mod files;
 mod kubeconfig;
 mod signer;
 mod signing_request;
+pub(crate) mod subject;
 #[cfg(test)]
 mod tests;
 mod tls;

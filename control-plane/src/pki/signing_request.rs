@@ -12,6 +12,8 @@ use x509_parser::{
     prelude::FromDer,
 };
 
+use super::subject;
+
 /// The label of its PEM block.
 const LABEL: &str = "CERTIFICATE REQUEST";
 
@@ -58,13 +60,9 @@ impl SigningRequest {
 
     fn of(request: &X509CertificationRequest<'_>) -> Result<Self, String> {
         let info = &request.certification_request_info;
-        let texts = |name: &str| format!("x509: the subject's {name} is no text");
-        let organizations: Result<Vec<String>, _> =
-            info.subject.iter_organization().map(|o| o.as_str().map(str::to_owned)).collect();
-        let common_name = info.subject.iter_common_name().last().map(|cn| cn.as_str().map(str::to_owned)).transpose();
         let mut read = Self {
-            common_name: common_name.map_err(|_| texts("common name"))?.unwrap_or_default(),
-            organizations: organizations.map_err(|_| texts("organization"))?,
+            common_name: subject::user(&info.subject)?.to_owned(),
+            organizations: subject::groups(&info.subject)?,
             subject: info.subject.as_raw().to_vec(),
             public_key: info.subject_pki.raw.to_vec(),
             ..Self::default()

@@ -42,6 +42,16 @@ async fn a_token_that_nobody_issued_is_refused_everywhere() {
 }
 
 #[tokio::test]
+async fn a_header_that_holds_no_token_is_nobodys() {
+    let bed = Bed::start().await;
+    for (path, code) in [("/healthz", 200), (CONFIG_MAPS, 401)] {
+        let mut basic = get(path);
+        basic.headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
+        assert_eq!(call(&bed, None, basic).await.code, code, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_says_who_and_of_which_group() {
     let bed = Bed::start().await;
     let admin = certificate(&bed, "jane", &["system:masters"]);

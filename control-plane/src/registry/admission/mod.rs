@@ -10,6 +10,7 @@ mod limit_ranger;
 mod namespace_lifecycle;
 mod node_restriction;
 mod node_taint;
+mod pod_references;
 mod priority;
 mod resource_quota;
 mod runtime_class;

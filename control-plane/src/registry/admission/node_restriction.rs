@@ -10,7 +10,7 @@ use nodeplane_api::{
 };
 use serde_json::Value;
 
-use super::{Lookup, Operation, Plugin, Review, core, service_account::MIRROR};
+use super::{Lookup, Operation, Plugin, Review, core, pod_references, service_account::MIRROR};
 use crate::access::node::dns_slice;
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -39,6 +39,35 @@ pub(super) struct NodeRestriction<L> {
 impl<L: Lookup> NodeRestriction<L> {
     pub(super) fn new(lookup: Arc<L>) -> Self {
         Self { lookup }
+    }
+
+    /// A mirror pod belongs to its node, and names no other object: the agent may read what its
+    /// pods name.
+    async fn mirror(&self, node: &str, pod: &Value) -> Result<Option<String>, Status> {
+        let owner = match owners(pod) {
+            [owner] => owner,
+            [] => &Value::Null,
+            _ => {
+                let why = format!("node {node:?} can only create pods with a single owner reference set to itself");
+                return Ok(Some(why));
+            }
+        };
+        if let Some(why) = not_owner(node, owner) {
+            return Ok(Some(why));
+        }
+        let (nodes, key) = (core("nodes")?, Key::new("", node));
+        let known = self.lookup.known(nodes, &key).await;
+        let known = match known {
+            Some(known) => known,
+            None => self.lookup.newest(nodes, &key).await?.ok_or_else(|| Status::not_found(nodes, node))?,
+        };
+        let (known, said) = (known.tree(), owner["uid"].as_str().unwrap_or_default());
+        let uid = meta::uid(&known);
+        if uid != said {
+            return Ok(Some(format!("node {node} UID mismatch: expected {uid} got {said}")));
+        }
+        let named = pod_references::any(pod);
+        Ok(named.map(|kind| format!("node {node:?} can not create pods that reference {kind}")))
     }
 
     /// A token is for a pod that runs here, and for whom the pod asks for it.
@@ -92,7 +121,12 @@ impl<L: Lookup> Plugin for NodeRestriction<L> {
     async fn validate(&self, review: &Review<'_>, object: &Value) -> Result<(), Status> {
         let Some(node) = review.permit.caller().node() else { return Ok(()) };
         let refusal = match review.permit.request().resource() {
-            ("", "pods") => pod(node, review, object),
+            ("", "pods") => match pod(node, review, object) {
+                None if review.operation == Operation::Create && review.subresource().is_none() => {
+                    self.mirror(node, object).await?
+                }
+                refusal => refusal,
+            },
             ("", "nodes") => own_node(node, review, object),
             ("", "serviceaccounts") if review.subresource() == Some(Subresource::Token) => {
                 self.token(node, review, object).await?
@@ -121,6 +155,23 @@ fn pod(node: &str, review: &Review<'_>, object: &Value) -> Option<String> {
             Some(format!("node {node:?} can only update pod status for pods with spec.nodeName set to itself"))
         }
         _ => None,
+    }
+}
+
+fn owners(object: &Value) -> &[Value] {
+    object["metadata"]["ownerReferences"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Why a pod's owner is not just the node.
+fn not_owner(node: &str, owner: &Value) -> Option<String> {
+    if owner["apiVersion"] != "v1" || owner["kind"] != "Node" || owner["name"] != node {
+        Some(format!("node {node:?} can only create pods with an owner reference set to itself"))
+    } else if owner["controller"] != true {
+        Some(format!("node {node:?} can only create pods with a controller owner reference set to itself"))
+    } else if owner["blockOwnerDeletion"] == true {
+        Some(format!("node {node:?} must not set blockOwnerDeletion on an owner reference"))
+    } else {
+        None
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use nodeplane_api::{meta::Key, status::Status};
 use serde_json::Value;
 
-use super::{Lookup, Operation, Plugin, Review, core, shown_name};
+use super::{Lookup, Operation, Plugin, Review, core, pod_references, shown_name};
 use crate::{
     registry::{fields::fill, metadata::own::generate_name},
     store::object::Object,
@@ -60,10 +60,7 @@ impl<L: Lookup> Plugin for ServiceAccount<L> {
         let (kind, namespace) = (review.kind(), review.namespace());
         let name = shown_name(pod).to_owned();
         if pod["metadata"]["annotations"].get(MIRROR).is_some() {
-            return match pod["spec"]["serviceAccountName"].as_str() {
-                None | Some("") => Ok(()),
-                Some(_) => Err(Status::forbidden(kind, &name, "a mirror pod may not reference service accounts")),
-            };
+            return mirror_names(pod).map_or(Ok(()), |why| Err(Status::forbidden(kind, &name, why)));
         }
         fill(&mut pod["spec"], "serviceAccountName", "default");
         let account_name = pod["spec"]["serviceAccountName"].as_str().unwrap_or_default().to_owned();
@@ -83,5 +80,18 @@ impl<L: Lookup> Plugin for ServiceAccount<L> {
             pod["spec"]["imagePullSecrets"] = account["imagePullSecrets"].clone();
         }
         Ok(())
+    }
+}
+
+/// What a mirror pod names and may not.
+fn mirror_names(pod: &Value) -> Option<&'static str> {
+    if pod["spec"]["serviceAccountName"].as_str().is_some_and(|account| !account.is_empty()) {
+        Some("a mirror pod may not reference service accounts")
+    } else if pod_references::secrets(pod) {
+        Some("a mirror pod may not reference secrets")
+    } else if pod_references::tokens(pod) {
+        Some("a mirror pod may not use ServiceAccountToken volume projections")
+    } else {
+        None
     }
 }

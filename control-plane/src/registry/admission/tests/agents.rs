@@ -4,7 +4,9 @@ use super::*;
 
 /// What an agent of n1 is told.
 async fn refused(operation: Operation, resource: &str, object: Value, old: Option<Value>) -> String {
-    let (cluster, agent) = (Arc::new(Cluster::usual()), cases::agent("n1"));
+    let mut cluster = Cluster::usual();
+    cluster.put("nodes", "n1", json!({ "metadata": { "name": "n1", "uid": "u1" } }));
+    let (cluster, agent) = (Arc::new(cluster), cases::agent("n1"));
     match review(&cluster, &agent, operation, resource, (object, old.as_ref())).await {
         Ok(_) => String::new(),
         Err(status) => {
@@ -17,6 +19,86 @@ async fn refused(operation: Operation, resource: &str, object: Value, old: Optio
 
 fn pod_on(node: &str) -> Value {
     json!({ "metadata": { "name": "p", "namespace": "shop" }, "spec": { "nodeName": node } })
+}
+
+/// A pod of n1 that mirrors a file, with more in its spec.
+fn mirror_of(more: Value) -> Value {
+    let mut mirror = pod_on("n1");
+    mirror["metadata"]["annotations"] = json!({ MIRROR: "x" });
+    mirror["metadata"]["ownerReferences"] =
+        json!([{ "apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1", "controller": true }]);
+    mirror["spec"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    mirror
+}
+
+#[tokio::test]
+async fn an_agent_reads_no_secret_through_a_mirror_pod_that_names_it() {
+    let volume = |source: Value| json!({ "volumes": [source] });
+    let projected = |source: Value| volume(json!({ "projected": { "sources": [source] } }));
+    let ephemeral = json!([{ "env": [{ "valueFrom": { "secretKeyRef": { "name": "x" } } }] }]);
+    for spec in [
+        json!({ "imagePullSecrets": [{ "name": "x" }] }),
+        json!({ "containers": [{ "envFrom": [{ "secretRef": { "name": "x" } }] }] }),
+        json!({ "initContainers": [{ "env": [{ "valueFrom": { "secretKeyRef": { "name": "x" } } }] }] }),
+        json!({ "ephemeralContainers": ephemeral }),
+        volume(json!({ "secret": { "secretName": "x" } })),
+        volume(json!({ "csi": { "nodePublishSecretRef": { "name": "x" } } })),
+        projected(json!({ "secret": { "name": "x" } })),
+    ] {
+        let told = refused(Operation::Create, "pods", mirror_of(spec.clone()), None).await;
+        assert_eq!(told, "a mirror pod may not reference secrets", "{spec}");
+    }
+    for (spec, words) in [
+        (json!({ "serviceAccountName": "x" }), "a mirror pod may not reference service accounts"),
+        (
+            projected(json!({ "serviceAccountToken": { "path": "t" } })),
+            "a mirror pod may not use ServiceAccountToken volume projections",
+        ),
+    ] {
+        assert_eq!(refused(Operation::Create, "pods", mirror_of(spec), None).await, words);
+    }
+    for (spec, kind) in [
+        (json!({ "serviceAccount": "x" }), "serviceaccounts"),
+        (json!({ "containers": [{ "envFrom": [{ "configMapRef": { "name": "x" } }] }] }), "configmaps"),
+        (json!({ "containers": [{ "env": [{ "valueFrom": { "configMapKeyRef": { "name": "x" } } }] }] }), "configmaps"),
+        (volume(json!({ "configMap": { "name": "x" } })), "configmaps"),
+        (projected(json!({ "configMap": { "name": "x" } })), "configmaps"),
+        (volume(json!({ "persistentVolumeClaim": { "claimName": "x" } })), "persistentvolumeclaims"),
+        (volume(json!({ "ephemeral": { "volumeClaimTemplate": {} } })), "persistentvolumeclaims"),
+        (json!({ "resourceClaims": [{ "name": "x" }] }), "resourceclaims"),
+        (projected(json!({ "clusterTrustBundle": { "name": "x" } })), "clustertrustbundles"),
+    ] {
+        let told = refused(Operation::Create, "pods", mirror_of(spec), None).await;
+        assert_eq!(told, format!("node \"n1\" can not create pods that reference {kind}"));
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_pod_belongs_to_its_node_alone() {
+    let own = mirror_of(json!({}))["metadata"]["ownerReferences"][0].clone();
+    let but = |field: &str, value: Value| {
+        let mut owner = own.clone();
+        owner[field] = value;
+        json!([owner])
+    };
+    let itself = "node \"n1\" can only create pods with an owner reference set to itself";
+    for (owners, words) in [
+        (json!([]), itself),
+        (but("kind", "Secret".into()), itself),
+        (but("name", "n2".into()), itself),
+        (but("apiVersion", "apps/v1".into()), itself),
+        (json!([own, own]), "node \"n1\" can only create pods with a single owner reference set to itself"),
+        (
+            but("controller", false.into()),
+            "node \"n1\" can only create pods with a controller owner reference set to itself",
+        ),
+        (but("blockOwnerDeletion", true.into()), "node \"n1\" must not set blockOwnerDeletion on an owner reference"),
+        (but("uid", "u2".into()), "node n1 UID mismatch: expected u1 got u2"),
+    ] {
+        let mut mirror = mirror_of(json!({}));
+        mirror["metadata"]["ownerReferences"] = owners;
+        assert_eq!(refused(Operation::Create, "pods", mirror, None).await, words);
+    }
 }
 
 #[tokio::test]
@@ -36,8 +118,7 @@ async fn an_agent_writes_about_its_own_pods_only() {
         refused(Operation::Create, "pods", pod_on("n1"), None).await,
         "pod does not have \"kubernetes.io/config.mirror\" annotation, node \"n1\" can only create mirror pods"
     );
-    let mut mirror = pod_on("n1");
-    mirror["metadata"]["annotations"] = json!({ MIRROR: "x" });
+    let mut mirror = mirror_of(json!({}));
     assert_eq!(refused(Operation::Create, "pods", mirror.clone(), None).await, "");
     mirror["spec"]["nodeName"] = "n2".into();
     assert_eq!(
