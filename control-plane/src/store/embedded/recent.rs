@@ -32,9 +32,17 @@ impl Recent {
         Self(Mutex::new(Ring { changes: VecDeque::new(), bytes: 0, after: newest }))
     }
 
-    /// Takes in what was committed. What has been compacted is forgotten here, too.
+    /// Takes in what was committed. What has been compacted is forgotten here, too. After a commit
+    /// whose end nobody saw, changes may be on disk that never came here: then the ring begins anew,
+    /// and who is behind reads the log.
     pub(super) fn push(&self, changes: Vec<Change>, compacted: u64) {
         let mut ring = self.ring();
+        if let Some(first) = changes.first()
+            && first.revision != ring.upto() + 1
+        {
+            ring.changes.clear();
+            (ring.bytes, ring.after) = (0, first.revision - 1);
+        }
         for change in changes {
             ring.bytes += weight(&change);
             ring.changes.push_back(change);
@@ -46,11 +54,15 @@ impl Recent {
     }
 
     /// The changes of a prefix after `after`, from at most `limit` changes of any key; and the
-    /// revision up to which this is everything. `None` when some of them are not here any more.
+    /// revision up to which this is everything. `None` when some of them are not here any more, or
+    /// never were.
     pub(super) fn changes(&self, prefix: &str, after: u64, limit: usize) -> Option<(Vec<Change>, u64)> {
         let ring = self.ring();
-        let first = usize::try_from(after.checked_sub(ring.after)?).ok()?;
-        let some = ring.changes.iter().skip(first).take(limit);
+        if after < ring.after || after > ring.upto() {
+            return None;
+        }
+        let first = ring.changes.partition_point(|change| change.revision <= after);
+        let some = ring.changes.range(first..).take(limit);
         let upto = some.clone().next_back().map_or(after, |last| last.revision);
         Some((some.filter(|change| change.key.starts_with(prefix)).cloned().collect(), upto))
     }
@@ -61,6 +73,11 @@ impl Recent {
 }
 
 impl Ring {
+    /// The newest revision that came here.
+    fn upto(&self) -> u64 {
+        self.changes.back().map_or(self.after, |last| last.revision)
+    }
+
     fn forget(&mut self) {
         if let Some(oldest) = self.changes.pop_front() {
             self.bytes -= weight(&oldest);
@@ -104,6 +121,21 @@ mod tests {
         recent.push((11..=15).map(|revision| change(revision, 1)).collect(), 13);
         assert_eq!(revisions(recent.changes("/r/", 12, 9)), None);
         assert_eq!(revisions(recent.changes("/r/", 13, 9)), Some((vec![14, 15], 15)));
+    }
+
+    /// A commit that failed on its last step may have reached the disk.
+    #[test]
+    fn changes_that_never_came_are_read_from_disk() {
+        let recent = Recent::new(10);
+        recent.push(vec![change(11, 1), change(12, 1)], 0);
+        assert_eq!(revisions(recent.changes("/r/", 14, 9)), None, "somebody saw more on disk");
+        recent.push(vec![change(15, 1), change(16, 1)], 0);
+        for behind in [10, 12, 13] {
+            assert_eq!(revisions(recent.changes("/r/", behind, 9)), None);
+        }
+        assert_eq!(revisions(recent.changes("/r/", 14, 9)), Some((vec![15, 16], 16)));
+        let ring = recent.ring();
+        assert_eq!(ring.bytes, ring.changes.iter().map(weight).sum::<usize>());
     }
 
     #[test]
