@@ -22,12 +22,12 @@ fn pod_on(node: &str) -> Value {
 }
 
 /// A pod of n1 that mirrors a file, with more in its spec.
-fn mirror_of(more: Value) -> Value {
+fn mirror_of(mut more: Value) -> Value {
     let mut mirror = pod_on("n1");
     mirror["metadata"]["annotations"] = json!({ MIRROR: "x" });
     mirror["metadata"]["ownerReferences"] =
         json!([{ "apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1", "controller": true }]);
-    mirror["spec"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    mirror["spec"].as_object_mut().unwrap().append(more.as_object_mut().unwrap());
     mirror
 }
 
