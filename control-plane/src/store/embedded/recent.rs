@@ -20,7 +20,7 @@ const BYTES: usize = 2 << 20;
 pub(super) struct Recent(Mutex<Ring>);
 
 struct Ring {
-    /// Every change above `after` is here, each one revision above the one before.
+    /// Every change above `after` is here, in order and without gaps.
     changes: VecDeque<Change>,
     bytes: usize,
     after: u64,
@@ -32,16 +32,15 @@ impl Recent {
         Self(Mutex::new(Ring { changes: VecDeque::new(), bytes: 0, after: newest }))
     }
 
-    /// Takes in what was committed. What has been compacted is forgotten here, too. After a commit
-    /// whose end nobody saw, changes may be on disk that never came here: then the ring begins anew,
-    /// and who is behind reads the log.
-    pub(super) fn push(&self, changes: Vec<Change>, compacted: u64) {
+    /// Takes in what was committed, which may be nothing, as of the revision `newest`. What has
+    /// been compacted is forgotten here, too. After a commit whose end nobody saw, changes may be
+    /// on disk that never came here: then the ring begins anew, and who is behind reads the log.
+    pub(super) fn push(&self, changes: Vec<Change>, newest: u64, compacted: u64) {
         let mut ring = self.ring();
-        if let Some(first) = changes.first()
-            && first.revision != ring.upto() + 1
-        {
+        let before = changes.first().map_or(newest, |first| first.revision - 1);
+        if before != ring.upto() {
             ring.changes.clear();
-            (ring.bytes, ring.after) = (0, first.revision - 1);
+            (ring.bytes, ring.after) = (0, before);
         }
         for change in changes {
             ring.bytes += weight(&change);
@@ -73,7 +72,7 @@ impl Recent {
 }
 
 impl Ring {
-    /// The newest revision that came here.
+    /// The newest revision that this knows of.
     fn upto(&self) -> u64 {
         self.changes.back().map_or(self.after, |last| last.revision)
     }
@@ -107,7 +106,7 @@ mod tests {
     #[test]
     fn those_who_follow_get_what_follows() {
         let recent = Recent::new(10);
-        recent.push((11..=15).map(|revision| change(revision, 1)).collect(), 0);
+        recent.push((11..=15).map(|revision| change(revision, 1)).collect(), 15, 0);
         assert_eq!(revisions(recent.changes("/r/", 10, 9)), Some((vec![11, 12, 13, 14, 15], 15)));
         assert_eq!(revisions(recent.changes("/r/", 12, 2)), Some((vec![13, 14], 14)));
         assert_eq!(revisions(recent.changes("/r/even", 10, 3)), Some((vec![12], 13)));
@@ -118,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_compacted_is_not_told() {
         let recent = Recent::new(10);
-        recent.push((11..=15).map(|revision| change(revision, 1)).collect(), 13);
+        recent.push((11..=15).map(|revision| change(revision, 1)).collect(), 15, 13);
         assert_eq!(revisions(recent.changes("/r/", 12, 9)), None);
         assert_eq!(revisions(recent.changes("/r/", 13, 9)), Some((vec![14, 15], 15)));
     }
@@ -127,9 +126,9 @@ mod tests {
     #[test]
     fn changes_that_never_came_are_read_from_disk() {
         let recent = Recent::new(10);
-        recent.push(vec![change(11, 1), change(12, 1)], 0);
+        recent.push(vec![change(11, 1), change(12, 1)], 12, 0);
         assert_eq!(revisions(recent.changes("/r/", 14, 9)), None, "somebody saw more on disk");
-        recent.push(vec![change(15, 1), change(16, 1)], 0);
+        recent.push(vec![change(15, 1), change(16, 1)], 16, 0);
         for behind in [10, 12, 13] {
             assert_eq!(revisions(recent.changes("/r/", behind, 9)), None);
         }
@@ -139,11 +138,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_commit_without_changes_reveals_is_read_from_disk() {
+        let recent = Recent::new(10);
+        recent.push(vec![change(11, 1)], 11, 0);
+        recent.push(Vec::new(), 11, 0);
+        assert_eq!(revisions(recent.changes("/r/", 10, 9)), Some((vec![11], 11)), "nothing was missed");
+        recent.push(Vec::new(), 12, 0);
+        assert_eq!(revisions(recent.changes("/r/", 11, 9)), None);
+        assert_eq!(revisions(recent.changes("/r/", 12, 9)), Some((vec![], 12)));
+    }
+
+    #[test]
     fn it_is_bounded_in_number_and_in_bytes() {
         let recent = Recent::new(0);
-        recent.push((1..=10_000).map(|revision| change(revision, 1)).collect(), 0);
+        recent.push((1..=10_000).map(|revision| change(revision, 1)).collect(), 10_000, 0);
         assert_eq!(recent.ring().changes.len(), CHANGES);
-        recent.push((10_001..=10_010).map(|revision| change(revision, 1 << 20)).collect(), 0);
+        recent.push((10_001..=10_010).map(|revision| change(revision, 1 << 20)).collect(), 10_010, 0);
         assert!(recent.ring().bytes <= BYTES && !recent.ring().changes.is_empty());
         assert_eq!(revisions(recent.changes("/r/", 10_010, 9)), Some((vec![], 10_010)));
         while !recent.ring().changes.is_empty() {

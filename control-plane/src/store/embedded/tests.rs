@@ -117,12 +117,20 @@ fn the_retention_forgets_by_age_and_by_number() {
 #[derive(Debug)]
 struct Disk {
     file: fs::File,
-    fails: Arc<AtomicBool>,
+    faults: Arc<Faults>,
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    /// Nothing can be written.
+    full: AtomicBool,
+    /// The next sync fails; what was written is there.
+    sync: AtomicBool,
 }
 
 impl Disk {
     fn check(&self) -> io::Result<()> {
-        match self.fails.load(Ordering::SeqCst) {
+        match self.faults.full.load(Ordering::SeqCst) {
             true => Err(io::ErrorKind::StorageFull.into()),
             false => Ok(()),
         }
@@ -145,6 +153,9 @@ impl redb::StorageBackend for Disk {
 
     fn sync_data(&self) -> Result<(), io::Error> {
         self.check()?;
+        if self.faults.sync.swap(false, Ordering::SeqCst) {
+            return Err(io::Error::other("the sync failed"));
+        }
         self.file.sync_data()
     }
 
@@ -154,32 +165,71 @@ impl redb::StorageBackend for Disk {
     }
 }
 
+fn on_a_disk_that_fails(path: &Path) -> (EmbeddedStore, Arc<Faults>) {
+    let faults = Arc::new(Faults::default());
+    let (name, state) = (path.to_owned(), faults.clone());
+    let open = move || {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&name)?;
+        Database::builder().create_with_backend(Disk { file, faults: state.clone() })
+    };
+    (EmbeddedStore::start(path, Box::new(open), Retention::default()).unwrap(), faults)
+}
+
 /// redb refuses everything after the first failure until it is opened again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_was_full_is_written_to_again() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("store.redb");
-    let fails = Arc::new(AtomicBool::new(false));
-    let (name, state) = (path.clone(), fails.clone());
-    let open = move || {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&name)?;
-        Database::builder().create_with_backend(Disk { file, fails: state.clone() })
-    };
-    let store = EmbeddedStore::start(&path, Box::new(open), Retention::default()).unwrap();
+    let (store, faults) = on_a_disk_that_fails(&path);
     let first = store.create("/r/a", bytes("1")).await.unwrap();
     store.check().await.unwrap();
 
-    fails.store(true, Ordering::SeqCst);
+    faults.full.store(true, Ordering::SeqCst);
     let refused = store.create("/r/b", bytes("2")).await.unwrap_err();
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
     let refused = store.check().await.unwrap_err();
     assert!(format!("{refused:?}").contains("the last write failed"), "{refused:?}");
 
-    fails.store(false, Ordering::SeqCst);
+    faults.full.store(false, Ordering::SeqCst);
     let second = store.create("/r/c", bytes("3")).await.unwrap();
     assert!(second > first);
     store.check().await.unwrap();
     assert_eq!(store.get("/r/a").await.unwrap().unwrap().revision, first);
     let page = store.list("/r/", None, None, 0).await.unwrap();
     assert!(page.entries.iter().any(|entry| entry.key == "/r/c"));
+}
+
+/// The last step of a commit fails, but what it wrote is there when the file is opened again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_sees_changes_whose_commit_failed_at_the_end() {
+    let dir = TempDir::new().unwrap();
+    let (store, faults) = on_a_disk_that_fails(&dir.path().join("store.redb"));
+    let first = store.create("/r/a", bytes("1")).await.unwrap();
+    let mut watch = store.watch("/r/", first).await.unwrap();
+    let mut seen = async || {
+        let change = tokio::time::timeout(DEADLINE, watch.next()).await.expect("a change").unwrap().unwrap();
+        (change.key, change.revision)
+    };
+    let fail = async |key| {
+        faults.sync.store(true, Ordering::SeqCst);
+        let refused = store.create(key, bytes("2")).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+        assert!(!faults.sync.load(Ordering::SeqCst), "it failed for another reason");
+    };
+
+    fail("/r/b").await;
+    let refused = store.create("/r/b", bytes("2")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Exists), "{refused:?}");
+    assert_eq!(seen().await, ("/r/b".to_owned(), first + 1), "though nothing was written since");
+
+    fail("/r/c").await;
+    assert_eq!(store.create("/r/d", bytes("3")).await.unwrap(), first + 3);
+    assert_eq!(seen().await, ("/r/c".to_owned(), first + 2));
+    assert_eq!(seen().await, ("/r/d".to_owned(), first + 3));
+
+    store.create("/r/e", bytes("4")).await.unwrap();
+    assert_eq!(seen().await, ("/r/e".to_owned(), first + 4));
+    let behind: Vec<_> = store.watch("/r/", first).await.unwrap().take(4).collect().await;
+    let behind: Vec<_> = behind.into_iter().map(|change| change.unwrap().revision).collect();
+    assert_eq!(behind, (first + 1..=first + 4).collect::<Vec<_>>());
 }

@@ -181,7 +181,7 @@ impl Writer {
         let changes = batch.into_changes();
         transaction.commit()?;
         (self.unclean, self.next_death) = (unclean, next_death);
-        self.recent.push(changes, compacted);
+        self.recent.push(changes, newest, compacted);
         self.newest.send_if_modified(|seen| std::mem::replace(seen, newest) != newest);
         Ok(results)
     }
