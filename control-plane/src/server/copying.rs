@@ -75,14 +75,20 @@ async fn check_idle(etcd: &EtcdStore, keys: &Keys) -> Result<()> {
     let key = keys.collection("coordination.k8s.io", "leases", namespace) + name;
     let Some(lease) = etcd.get(&key).await.context("reading etcd")? else { return Ok(()) };
     let lease: Value = serde_json::from_slice(&lease.value).unwrap_or_default();
-    let spec = &lease["spec"];
-    let holder = spec["holderIdentity"].as_str().unwrap_or_default();
-    let renewed = spec["renewTime"].as_str().and_then(|time| time.parse::<Timestamp>().ok());
-    let ends = renewed.map(|renewed| renewed + Duration::from_secs(spec["leaseDurationSeconds"].as_u64().unwrap_or(0)));
-    if !holder.is_empty() && ends.is_some_and(|ends| ends > Timestamp::now()) {
+    if let Some(holder) = holder_at(&lease, Timestamp::now()) {
         bail!("the server {holder} uses the cluster in etcd; stop all servers, and wait some 20 s if one was killed");
     }
     Ok(())
+}
+
+/// Who holds a lease at a time, if somebody does.
+fn holder_at(lease: &Value, now: Timestamp) -> Option<&str> {
+    let spec = &lease["spec"];
+    let holder = spec["holderIdentity"].as_str().filter(|holder| !holder.is_empty())?;
+    let renewed: Timestamp = spec["renewTime"].as_str()?.parse().ok()?;
+    let lasts = Duration::from_secs(spec["leaseDurationSeconds"].as_u64().unwrap_or(0));
+    // Beyond the end of the calendar is never.
+    (renewed.checked_add(lasts).unwrap_or(Timestamp::MAX) > now).then_some(holder)
 }
 
 /// What went wrong, and what to do about it.
@@ -106,3 +112,6 @@ fn told(summary: &Summary) -> String {
          the target is at revision {target_revision}; both are the same"
     )
 }
+
+#[cfg(test)]
+mod tests;
