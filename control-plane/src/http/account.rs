@@ -19,6 +19,7 @@ use super::{
     call::{Call, Query},
     reply::{Body, BodyError, Reply},
     route::{About, Route},
+    verbs,
 };
 use crate::{
     access::Request,
@@ -78,7 +79,7 @@ impl Account {
             _ if is_stream => "CONNECT",
             Verb::Watch => "WATCH",
             Verb::List => "LIST",
-            Verb::Patch if call.header(&header::CONTENT_TYPE) == "application/apply-patch+yaml" => "APPLY",
+            Verb::Patch if verbs::is_apply(call) => "APPLY",
             _ => self.asked.verb,
         };
         self.goes_on = is_stream || request.verb == Verb::Watch;

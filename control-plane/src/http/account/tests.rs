@@ -44,6 +44,18 @@ fn verbs_and_scopes_are_told_as_upstream_tells_them() {
 }
 
 #[test]
+fn an_apply_whose_media_type_has_parameters_is_told_as_one() {
+    for content_type in ["application/apply-patch+yaml; charset=utf-8", "application/apply-patch+yaml ;x=y"] {
+        let mut apply = call(Method::PATCH, "/api/v1/namespaces/default/pods/web", "");
+        apply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        assert_eq!(asked(&apply).asked.verb, "APPLY", "{content_type}");
+    }
+    let mut patch = call(Method::PATCH, "/api/v1/namespaces/default/pods/web", "");
+    patch.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/merge-patch+json"));
+    assert_eq!(asked(&patch).asked.verb, "PATCH");
+}
+
+#[test]
 fn what_a_client_chooses_is_no_label() {
     let strange = call(Method::from_bytes(b"BREW").unwrap(), "/api/v1/pods", "dryRun=Some&dryRun=All");
     let account = Account::open(&strange);

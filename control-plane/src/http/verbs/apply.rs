@@ -37,7 +37,7 @@ use crate::{
 pub(super) const MEDIA_TYPE: &str = "application/apply-patch+yaml";
 
 /// Whether the body of a patch is a configuration.
-pub(super) fn is_asked(call: &Call) -> bool {
+pub(in crate::http) fn is_asked(call: &Call) -> bool {
     let content_type = call.header(&header::CONTENT_TYPE);
     content_type.split(';').next().unwrap_or_default().trim() == MEDIA_TYPE
 }

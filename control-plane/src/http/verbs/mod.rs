@@ -38,6 +38,7 @@ use nodeplane_api::{
     status::Status,
 };
 
+pub(super) use self::apply::is_asked as is_apply;
 use self::ask::Ask;
 use super::{Api, call::Call, reply::Reply};
 use crate::{access::Permit, registry::engine::Part};
