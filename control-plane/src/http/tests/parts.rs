@@ -169,6 +169,19 @@ async fn finalize_changes_the_finalizers_of_a_namespace_only() {
 }
 
 #[tokio::test]
+async fn finalize_takes_no_finalizer_that_has_no_domain() {
+    let bed = Bed::start().await;
+    let created = bed.post("/api/v1/namespaces", json!({ "metadata": { "name": "a" } })).await.created();
+    let mut asked = created.clone();
+    asked["spec"]["finalizers"] = json!(["kubernetes", "mine"]);
+    let refused = bed.put("/api/v1/namespaces/a/finalize", asked).await.failed(422, "Invalid");
+    let words = "spec.finalizers[1]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it \
+                 fully qualified";
+    assert!(refused.ends_with(words), "{refused}");
+    assert_eq!(bed.get("/api/v1/namespaces/a").await.ok()["spec"], created["spec"]);
+}
+
+#[tokio::test]
 async fn a_binding_with_an_empty_uid_names_none() {
     let bed = Bed::start().await;
     let created = bed.post(PODS, pod("web")).await.created();

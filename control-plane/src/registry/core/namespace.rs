@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use nodeplane_api::meta;
+use nodeplane_api::{kinds::Subresource, meta, status::FieldErrors};
 
 use crate::registry::{
     NameRule, Strategy,
-    fields::{child, fill},
+    fields::{At, child, fill},
     keep,
+    metadata::check_finalizer,
 };
 
 /// The finalizer that the namespace controller takes away once the namespace is empty.
@@ -48,6 +49,23 @@ impl Strategy for NamespaceStrategy {
     fn prepare_for_update(&self, namespace: &mut Value, old: &Value) {
         keep(namespace, old, "spec");
         keep(namespace, old, "status");
+    }
+
+    /// Upstream says of a new one not which of its finalizers is wrong.
+    fn validate(&self, namespace: &Value) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        let finalizers = At::root(namespace).field("spec").field("finalizers");
+        finalizers.items().for_each(|finalizer| check_finalizer(finalizer.text(), &finalizers.path, &mut errors));
+        errors
+    }
+
+    fn validate_part(&self, part: Subresource, namespace: &Value, _old: &Value) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        if part == Subresource::Finalize {
+            let finalizers = At::root(namespace).field("spec").field("finalizers");
+            finalizers.items().for_each(|finalizer| check_finalizer(finalizer.text(), &finalizer.path, &mut errors));
+        }
+        errors
     }
 
     fn on_deletion_marked(&self, namespace: &mut Value) {

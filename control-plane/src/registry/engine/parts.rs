@@ -64,10 +64,13 @@ impl Part {
         old: Option<&Value>,
     ) -> FieldErrors {
         let mut errors = FieldErrors::default();
-        if self == Self::Mark || matches!(self, Self::Fields(row) if row.subresource == Subresource::Finalize) {
+        if self == Self::Mark {
             return errors;
         }
-        errors.extend(validate_meta(kind, strategy.name_rule(), object));
+        // What was stored under older rules can still be let go.
+        if !matches!(self, Self::Fields(row) if row.subresource == Subresource::Finalize) {
+            errors.extend(validate_meta(kind, strategy.name_rule(), object));
+        }
         match (self, old) {
             (Self::Fields(row), Some(old)) => errors.extend(strategy.validate_part(row.subresource, object, old)),
             (Self::Assignment, Some(old)) => errors.extend(validate_meta_update(kind, object, old)),

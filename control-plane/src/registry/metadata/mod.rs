@@ -5,5 +5,5 @@ pub mod managers;
 pub mod own;
 mod validation;
 
-pub(super) use validation::{check_annotations, check_immutable, check_labels};
+pub(super) use validation::{check_annotations, check_finalizer, check_immutable, check_labels};
 pub use validation::{validate_meta, validate_meta_update};

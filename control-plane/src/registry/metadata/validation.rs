@@ -14,6 +14,7 @@ const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 
 /// Finalizers without a domain that Kubernetes itself uses.
 const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+const UNKNOWN_FINALIZER: &str = "name is neither a standard finalizer name nor is it fully qualified";
 
 /// Everything that is wrong with the metadata of an object whose name has been generated.
 pub fn validate_meta(kind: &Kind, rule: NameRule, object: &Value) -> FieldErrors {
@@ -159,9 +160,8 @@ fn check_finalizers(finalizers: &At<'_>, errors: &mut FieldErrors) {
     for finalizer in finalizers.items() {
         let name = finalizer.text();
         let wrong = names::qualified(name);
-        if wrong.is_empty() && !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
-            let words = "name is neither a standard finalizer name nor is it fully qualified";
-            errors.invalid(finalizer.path.clone(), name, words);
+        if wrong.is_empty() && is_unknown_finalizer(name) {
+            errors.invalid(finalizer.path.clone(), name, UNKNOWN_FINALIZER);
         }
         for words in wrong {
             errors.invalid(finalizers.path.clone(), name, words);
@@ -172,6 +172,20 @@ fn check_finalizers(finalizers: &At<'_>, errors: &mut FieldErrors) {
         let words = "finalizer orphan and foregroundDeletion cannot be both set";
         errors.invalid(finalizers.path.clone(), finalizers.value.clone(), words);
     }
+}
+
+/// What is wrong with the name of a finalizer that stands outside of metadata, at `path`.
+pub(in crate::registry) fn check_finalizer(name: &str, path: &str, errors: &mut FieldErrors) {
+    for words in names::qualified(name) {
+        errors.invalid(path, name, words);
+    }
+    if is_unknown_finalizer(name) {
+        errors.invalid(path, name, UNKNOWN_FINALIZER);
+    }
+}
+
+fn is_unknown_finalizer(name: &str) -> bool {
+    !name.contains('/') && !STANDARD_FINALIZERS.contains(&name)
 }
 
 fn check_no_new_finalizers(now: &At<'_>, before: &At<'_>, errors: &mut FieldErrors) {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::registry::{
     NameRule,
-    cases::{created, updated, with},
+    cases::{created, refused, said, updated, with},
 };
 
 fn namespace() -> Value {
@@ -61,6 +61,37 @@ fn deletion_waits_for_the_finalizers() {
     assert!(!NamespaceStrategy.is_deletion_complete(&namespace));
     namespace["spec"]["finalizers"] = json!([]);
     assert!(NamespaceStrategy.is_deletion_complete(&namespace));
+}
+
+#[test]
+fn the_finalizers_of_a_namespace_have_a_domain_or_are_known() {
+    let told = |finalizers: Value| {
+        let asked = with(&namespace(), &[("/spec", json!({ "finalizers": finalizers }))]);
+        said(&NamespaceStrategy.validate_part(Subresource::Finalize, &asked, &namespace()))
+    };
+    for fine in [json!([]), json!(["kubernetes", "example.com/mine", "orphan", "foregroundDeletion"])] {
+        assert_eq!(told(fine), Vec::<String>::new());
+    }
+    assert_eq!(
+        told(json!(["kubernetes", "mine"])),
+        [
+            "spec.finalizers[1]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"
+        ]
+    );
+    let slashes = told(json!(["a/b/c"]));
+    assert!(
+        slashes.len() == 1
+            && slashes[0].starts_with("spec.finalizers[0]: Invalid value: \"a/b/c\": a qualified name must consist of"),
+        "{slashes:?}"
+    );
+    assert_eq!(told(json!(["-"])).len(), 2);
+    let new = refused(&NamespaceStrategy, &with(&namespace(), &[("/spec", json!({ "finalizers": ["mine"] }))]));
+    assert_eq!(
+        new,
+        [
+            "spec.finalizers: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"
+        ]
+    );
 }
 
 #[test]
