@@ -14,6 +14,7 @@ pub mod bounds;
 pub mod call;
 pub mod codec;
 mod compress;
+mod crew;
 pub mod discovery;
 pub mod fingerprint;
 pub mod health;
@@ -28,7 +29,6 @@ pub mod platform;
 pub mod reply;
 pub mod route;
 pub mod server;
-mod shares;
 pub mod table;
 pub mod verbs;
 

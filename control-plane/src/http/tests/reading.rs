@@ -1,6 +1,7 @@
 //! Reading: one object, lists, pages.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::{StreamExt, stream};
 use http::header;
 use serde_json::{Value, json};
 
@@ -40,6 +41,19 @@ async fn lists_have_their_type_their_revision_and_their_objects_in_order() {
     assert!(list["metadata"].get("continue").is_none());
     // Also over all namespaces.
     assert_eq!(names(&bed.get("/api/v1/configmaps").await.ok()), ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn a_long_list_is_whole_and_in_order_in_every_form() {
+    let bed = Bed::start().await;
+    let expected: Vec<String> = (0..1100).map(|number| format!("m{number:04}")).collect();
+    let made = stream::iter(&expected).map(|name| bed.post(CONFIG_MAPS, config_map(name))).buffer_unordered(100);
+    made.for_each(|answer| async { drop(answer.created()) }).await;
+    let list = bed.get(CONFIG_MAPS).await.ok();
+    assert_eq!(names(&list), expected);
+    let table = bed.send(Ask::new(http::Method::GET, CONFIG_MAPS).header(header::ACCEPT, TABLE)).await.ok();
+    let rows = table["rows"].as_array().unwrap().iter().map(|row| text(row, "/cells/0"));
+    assert!(rows.eq(expected.iter().map(String::as_str)), "{}", table["rows"].as_array().unwrap().len());
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
 use nodeplane_api::{
     columns::Column,
+    kinds::Kind,
     protobuf::{self, Lean, ProtobufError},
     status::Status,
 };
@@ -16,10 +18,9 @@ use super::{ask::Ask, list::Page};
 use crate::{
     http::{
         codec::Codec,
-        json_text,
-        negotiate::Shape,
+        crew, json_text,
+        negotiate::{Form, Shape},
         reply::Reply,
-        shares,
         table::{self, Include, Rows},
     },
     store::object::Object,
@@ -65,73 +66,93 @@ pub(super) fn stored(ask: &Ask<'_>, object: &Object) -> Result<Reply, Status> {
 }
 
 /// An answer about many objects.
-pub(super) fn list(ask: &Ask<'_>, page: &Page) -> Result<Reply, Status> {
-    let codec = ask.form.codec;
-    let bytes = match codec {
-        Codec::Protobuf => protobuf_list(ask, page)?.into(),
-        text => text.encode_json(json_list(ask, page))?,
-    };
-    Ok(Reply::ok(codec.media_type(), bytes))
+pub(super) async fn list(ask: &Ask<'_>, page: Page) -> Result<Reply, Status> {
+    let listing = Listing { kind: ask.kind(), form: ask.form, include: include(ask), now: Timestamp::now(), page };
+    let bytes = crew::aside(listing.page.objects.len(), move || listing.write()).await.map_err(Status::internal)??;
+    Ok(Reply::ok(ask.form.codec.media_type(), bytes))
 }
 
-fn json_list(ask: &Ask<'_>, page: &Page) -> Vec<u8> {
-    let (objects, metadata) = (&page.objects, page.metadata());
-    match ask.form.shape {
-        Shape::Object => {
-            let (api_version, kind) = (ask.kind().api_version(), ask.kind().kind);
-            // One comma each, and no second copy of a long list.
-            let room = objects.iter().map(|object| object.json_len() + 1).sum();
-            json_text::list((&api_version, kind), &metadata, room, objects, |out, object| {
-                json_text::write_shown(out, ask.kind(), object);
-            })
+/// All that an answer about many objects is made of.
+struct Listing {
+    kind: &'static Kind,
+    form: Form,
+    include: Include,
+    now: Timestamp,
+    page: Page,
+}
+
+/// Writes some of the items of a list.
+type WriteShare<'a> = dyn Fn(&[Object]) -> Result<Vec<u8>, ProtobufError> + Sync + 'a;
+
+impl Listing {
+    fn write(&self) -> Result<Bytes, Status> {
+        match self.form.codec {
+            Codec::Protobuf => self.protobuf().map(Bytes::from),
+            text => text.encode_json(self.json()),
         }
-        Shape::Metadata(version) => {
-            let named = (&*format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
-            json_text::list(named, &metadata, 0, objects, |out, object| table::write_metadata_of(out, version, object))
+    }
+
+    fn json(&self) -> Vec<u8> {
+        let (objects, metadata) = (&self.page.objects, self.page.metadata());
+        match self.form.shape {
+            Shape::Object => {
+                let (api_version, kind) = (self.kind.api_version(), self.kind.kind);
+                // One comma each, and no second copy of a long list.
+                let room = objects.iter().map(|object| object.json_len() + 1).sum();
+                json_text::list((&api_version, kind), &metadata, room, objects, |out, object| {
+                    json_text::write_shown(out, self.kind, object);
+                })
+            }
+            Shape::Metadata(version) => {
+                let named = (&*format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
+                json_text::list(named, &metadata, 0, objects, |out, object| {
+                    table::write_metadata_of(out, version, object);
+                })
+            }
+            Shape::Table(version) => {
+                let columns = self.kind.columns;
+                let table = table::table(columns, version, &metadata, true);
+                let rows = Rows { kind: self.kind, columns, version, include: self.include, now: self.now };
+                let reads = rows.reads();
+                let shares = crew::written(objects, |share| {
+                    json_text::items(share, |out, object| rows.write(out, &reads, object))
+                });
+                json_text::with_last(&table, "rows", shares, |out, share| out.extend_from_slice(&share))
+            }
         }
-        Shape::Table(version) => {
-            let table = table::table(ask.kind().columns, version, &metadata, true);
-            let rows = rows(ask, ask.kind().columns, version);
-            let reads = rows.reads();
-            let shares = shares::written(objects, |share| {
-                json_text::items(share, |out, object| rows.write(out, &reads, object))
-            });
-            json_text::with_last(&table, "rows", shares, |out, share| out.extend_from_slice(&share))
+    }
+
+    fn protobuf(&self) -> Result<Vec<u8>, Status> {
+        let metadata = self.page.metadata();
+        let (kind, api_version) = (self.kind, self.kind.api_version());
+        let list = |named: (&str, &str), share: &WriteShare<'_>| {
+            let items: Result<Vec<_>, _> = crew::written(&self.page.objects, share).into_iter().collect();
+            items.map(|items| protobuf::encode_list(named, &metadata, &items)).map_err(|_| Status::not_acceptable())
+        };
+        match self.form.shape {
+            Shape::Object => {
+                let named = (&*api_version, kind.kind);
+                list(named, &|share| match kind.is_view() {
+                    true => {
+                        protobuf::encode_items::<Value, _>(named, share.iter().map(|object| kind.shown(object.tree())))
+                    }
+                    false => protobuf::encode_items::<Lean<'_>, _>(named, share.iter().map(Object::lean)),
+                })
+            }
+            Shape::Metadata(version) => {
+                let named = (&*format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
+                list(named, &|share| {
+                    let items = share.iter().map(|object| table::metadata_of(version, &object.tree()));
+                    protobuf::encode_items::<Value, _>(named, items)
+                })
+            }
+            Shape::Table(_) => Err(Status::not_acceptable()),
         }
     }
 }
 
 fn rows<'a>(ask: &Ask<'_>, columns: &'a [Column], version: &'static str) -> Rows<'a> {
     Rows { kind: ask.kind(), columns, version, include: include(ask), now: Timestamp::now() }
-}
-
-/// Writes some of the items of a list.
-type WriteShare<'a> = dyn Fn(&[Object]) -> Result<Vec<u8>, ProtobufError> + Sync + 'a;
-
-fn protobuf_list(ask: &Ask<'_>, page: &Page) -> Result<Vec<u8>, Status> {
-    let metadata = page.metadata();
-    let (kind, api_version) = (ask.kind(), ask.kind().api_version());
-    let list = |named: (&str, &str), share: &WriteShare<'_>| {
-        let items: Result<Vec<_>, _> = shares::written(&page.objects, share).into_iter().collect();
-        items.map(|items| protobuf::encode_list(named, &metadata, &items)).map_err(|_| Status::not_acceptable())
-    };
-    match ask.form.shape {
-        Shape::Object => {
-            let named = (&*api_version, kind.kind);
-            list(named, &|share| match kind.is_view() {
-                true => protobuf::encode_items::<Value, _>(named, share.iter().map(|object| kind.shown(object.tree()))),
-                false => protobuf::encode_items::<Lean<'_>, _>(named, share.iter().map(Object::lean)),
-            })
-        }
-        Shape::Metadata(version) => {
-            let named = (&*format!("meta.k8s.io/{version}"), "PartialObjectMetadata");
-            list(named, &|share| {
-                let items = share.iter().map(|object| table::metadata_of(version, &object.tree()));
-                protobuf::encode_items::<Value, _>(named, items)
-            })
-        }
-        Shape::Table(_) => Err(Status::not_acceptable()),
-    }
 }
 
 /// A `metav1.Status` that is not about failure.

@@ -26,7 +26,7 @@ pub(super) async fn delete_collection(ask: &Ask<'_>) -> Result<Reply, Status> {
         deletions.push(one(ask, object, &options));
     }
     deletions.try_collect::<()>().await?;
-    Ok(answer::list(ask, &page)?.with_warnings(&delete::warnings(ask, &options)))
+    Ok(answer::list(ask, page).await?.with_warnings(&delete::warnings(ask, &options)))
 }
 
 async fn one(ask: &Ask<'_>, object: &Object, options: &DeleteOptions) -> Result<(), Status> {

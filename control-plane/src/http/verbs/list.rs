@@ -54,7 +54,7 @@ impl Page {
 pub(super) async fn list(ask: &Ask<'_>) -> Result<Reply, Status> {
     let selection = Selection::read(ask)?;
     let page = fetch(ask, &selection).await?;
-    answer::list(ask, &page)
+    answer::list(ask, page).await
 }
 
 /// Reads the page that the query asks for.

@@ -38,7 +38,7 @@ pub(super) async fn read(ask: &Ask<'_>) -> Result<Reply, Status> {
             let found = components.iter().find(|component| meta::name(component) == ask.name());
             answer::object(ask, StatusCode::OK, found.ok_or_else(|| Status::not_found(ask.kind(), ask.name()))?)?
         }
-        _ => answer::list(ask, &page(ask, components)?)?,
+        _ => answer::list(ask, page(ask, components)?).await?,
     };
     Ok(reply.with_warnings(&[DEPRECATED.to_owned()]))
 }
