@@ -8,7 +8,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -19,10 +19,7 @@ use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::conn::auto,
     service::TowerToHyperService,
 };
 use nodeplane_api::status::Status;
@@ -31,8 +28,10 @@ use rustls_pki_types::CertificateDer;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
 };
 use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 use warp::{Filter, path::FullPath};
 
@@ -57,12 +56,24 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 /// Calls that one HTTP/2 connection may have open (upstream's default).
 const STREAMS: u32 = 250;
 
-/// Connections of clients that have shown neither a certificate nor a token; more are closed at once, so that strangers
-/// cannot use up the server's memory and file descriptors.
-const STRANGERS: usize = 256;
-
 /// Pause after a failed accept, such as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is allowed to clients that have shown neither a certificate nor a token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Strangers {
+    /// Their connections; more are closed at once, so that they cannot use up the server's memory and file descriptors.
+    pub(super) at_once: usize,
+    /// How long a connection is kept after its last answer, so that they cannot use up the places of clients with tokens,
+    /// who are strangers at first.
+    pub(super) stay: Duration,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        Self { at_once: 256, stay: Duration::from_secs(30) }
+    }
+}
 
 /// What is known of a connection's peer; travels as a request extension.
 #[derive(Clone)]
@@ -71,19 +82,56 @@ struct Peer {
     certificate: Option<Arc<CertificateDer<'static>>>,
     /// Their place among strangers, until a token says that they are none.
     place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    /// When they were last answered, or else came.
+    answered: Arc<Mutex<Instant>>,
     from: SocketAddr,
 }
 
 impl Peer {
-    fn is_known(&self) {
-        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+    fn becomes_known(&self) {
+        drop(held(&self.place).take());
     }
+
+    fn is_stranger(&self) -> bool {
+        held(&self.place).is_some()
+    }
+
+    fn is_answered(&self) {
+        *held(&self.answered) = Instant::now();
+    }
+
+    /// Ends when a stranger has not been answered for so long; never for anybody else.
+    async fn overstays(&self, stay: Duration) {
+        while self.is_stranger() {
+            let until = *held(&self.answered) + stay;
+            if until <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(until).await;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Serves until `api.stop`, then lets open calls end.
 pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>) {
-    let door = Arc::new(Door { acceptor: TlsAcceptor::from(tls), strangers: Arc::new(Semaphore::new(STRANGERS)) });
-    let graceful = GracefulShutdown::new();
+    serve_with(api, listener, tls, Strangers::default()).await;
+}
+
+/// The same, with other limits.
+pub(super) async fn serve_with(
+    api: Arc<Api>,
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    Strangers { at_once, stay }: Strangers,
+) {
+    let places = Arc::new(Semaphore::new(at_once));
+    let door = Arc::new(Door { acceptor: TlsAcceptor::from(tls), places, stay });
+    let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -91,8 +139,7 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>)
         };
         match accepted {
             Ok((stream, from)) => {
-                let watcher = graceful.watcher();
-                tokio::spawn(connection(api.clone(), door.clone(), (stream, from), watcher));
+                connections.spawn(connection(api.clone(), door.clone(), (stream, from)));
             }
             Err(error) => {
                 warn!(%error, "accept failed");
@@ -101,10 +148,11 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>)
         }
     }
     drop(listener);
-    info!(connections = graceful.count(), "draining");
+    info!(connections = connections.len(), "draining");
+    connections.close();
     // Clients of HTTP/2 are told to call elsewhere, connections without a call end, and no answer
     // takes longer than any answer may.
-    if tokio::time::timeout(api.bounds.request, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(api.bounds.request, connections.wait()).await.is_err() {
         warn!("some calls did not end in time");
     }
 }
@@ -112,10 +160,12 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Arc<ServerConfig>)
 /// What all connections come through.
 struct Door {
     acceptor: TlsAcceptor,
-    strangers: Arc<Semaphore>,
+    /// Those of strangers.
+    places: Arc<Semaphore>,
+    stay: Duration,
 }
 
-async fn connection(api: Arc<Api>, door: Arc<Door>, (stream, from): (TcpStream, SocketAddr), watcher: Watcher) {
+async fn connection(api: Arc<Api>, door: Arc<Door>, (stream, from): (TcpStream, SocketAddr)) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY refused");
     }
@@ -133,20 +183,23 @@ async fn connection(api: Arc<Api>, door: Arc<Door>, (stream, from): (TcpStream, 
     let certificate = certificate.map(|certificate| Arc::new(certificate.clone().into_owned()));
     let place = match certificate {
         Some(_) => None,
-        None => match door.strangers.clone().try_acquire_owned() {
+        None => match door.places.clone().try_acquire_owned() {
             Ok(place) => Some(place),
             Err(_) => return debug!("too many connections without a credential"),
         },
     };
-    let peer = Peer { certificate, place: Arc::new(Mutex::new(place)), from };
+    let (place, answered) = (Arc::new(Mutex::new(place)), Arc::new(Mutex::new(Instant::now())));
+    let peer = Peer { certificate, place, answered, from };
 
-    let warp = warp::service(calls(api));
+    let warp = warp::service(calls(api.clone()));
     let has_asked = Arc::new(AtomicBool::new(false));
-    let asks = has_asked.clone();
+    let (asks, caller) = (has_asked.clone(), peer.clone());
     let service = tower::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
         asks.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(peer.clone());
-        tower::Service::call(&mut warp.clone(), request)
+        let caller = caller.clone();
+        request.extensions_mut().insert(caller.clone());
+        let answer = tower::Service::call(&mut warp.clone(), request);
+        async move { answer.await.inspect(|_| caller.is_answered()) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
@@ -155,13 +208,28 @@ async fn connection(api: Arc<Api>, door: Arc<Door>, (stream, from): (TcpStream, 
     http2.keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_EVERY);
     let serving =
         builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+    let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        ended = watcher.watch(serving) => {
-            if let Err(error) = ended {
-                debug!(%error, "connection broke");
-            }
-        }
-        () = silence(&has_asked, HEADERS_WITHIN) => debug!("no request came"),
+        ended = &mut serving => return tell(ended),
+        () = silence(&has_asked, HEADERS_WITHIN) => return debug!("no request came"),
+        () = peer.overstays(door.stay) => debug!("a stranger has stayed long enough"),
+        () = api.stop.cancelled() => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    // Strangers do not stay by leaving answers unread.
+    let unread = async {
+        tokio::time::sleep(api.bounds.request).await;
+        peer.overstays(door.stay).await;
+    };
+    tokio::select! {
+        ended = &mut serving => tell(ended),
+        () = unread => debug!("a stranger does not go"),
+    }
+}
+
+fn tell<E: std::fmt::Display>(ended: Result<(), E>) {
+    if let Err(error) = ended {
+        debug!(%error, "connection broke");
     }
 }
 
@@ -201,7 +269,7 @@ async fn respond<B: Buf>(
     let call = Call { method, path, query, headers, body: Bytes::new(), from: Some(peer.from) };
     let meet = |caller: &Caller| {
         if *caller != Caller::anonymous() {
-            peer.is_known();
+            peer.becomes_known();
         }
     };
     api.answer_once_known(peer.certificate.as_deref(), call, collect(body), meet).await

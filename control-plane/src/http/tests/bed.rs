@@ -31,7 +31,7 @@ pub(in crate::http) const STRATEGIC: &str = "application/strategic-merge-patch+j
 pub(in crate::http) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 /// How long a stream may be silent when something is expected of it.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(in crate::http) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server with the namespace `default` and its service account.
 pub(in crate::http) struct Bed {
